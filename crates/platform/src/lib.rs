@@ -1,0 +1,10 @@
+//! The only door to the operating system: time, random numbers and files.
+//! `os` is the real one; `memory` is the simulator's, with crashes and faults.
+
+mod file_system;
+mod random;
+mod time;
+
+pub use file_system::{DirEntry, File, FileSlice, FileSystem, Lock, OpenMode};
+pub use random::Random;
+pub use time::Time;
