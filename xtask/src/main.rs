@@ -1,7 +1,11 @@
-//! The project's one development tool: `cargo xtask <command>`.
+//! The project's one development tool: `cargo xtask <command>`. One file a command.
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+
+mod ci;
+mod shell;
+mod tidy;
 
 #[derive(Parser)]
 #[command(name = "xtask", about = "Development tasks of Barnabas")]
@@ -12,12 +16,15 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Lints, tidy checks, tests and documents: what CI runs.
+    /// Formatting, lints, layers, tests and documents: what CI runs
     Ci,
+    /// Layers, file headers and sizes
+    Tidy,
 }
 
 fn main() -> Result<()> {
     match Arguments::parse().command {
-        Command::Ci => Ok(()),
+        Command::Ci => ci::run(),
+        Command::Tidy => tidy::run(),
     }
 }

@@ -1,0 +1,225 @@
+//! Bytes of a socket into frames. Small frames share one copy of what a read brought; the rest of a large frame is
+//! read straight into its own buffer. A length is checked before anything is allocated for it, and a buffer never
+//! grows far past what has arrived.
+
+use bytes::{Bytes, BytesMut};
+
+/// A frame longer than `socket.request.max.bytes`, or of negative length: the connection is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a frame of {0} bytes is not allowed")]
+pub struct FrameTooLarge(pub i32);
+
+const LENGTH: usize = 4;
+/// How much is set aside for a frame before more of it has arrived.
+const GROWTH: usize = 1 << 20;
+
+#[derive(Debug, Default)]
+pub struct FrameReader {
+    /// The part of a frame that has arrived, without its length once that is known.
+    partial: BytesMut,
+    /// The whole length of the frame in `partial`, where known.
+    expected: Option<usize>,
+}
+
+impl FrameReader {
+    /// Takes what was read and appends the frames that are whole, without their length.
+    pub fn push(
+        &mut self,
+        mut data: &[u8],
+        limit: usize,
+        frames: &mut Vec<Bytes>,
+    ) -> Result<(), FrameTooLarge> {
+        while !self.is_empty() {
+            if data.is_empty() {
+                return Ok(());
+            }
+            let wanted = self.missing().min(data.len());
+            self.partial.extend_from_slice(&data[..wanted]);
+            data = &data[wanted..];
+            self.advance(limit, frames)?;
+        }
+        self.whole_frames(data, limit, frames)
+    }
+
+    fn whole_frames(
+        &mut self,
+        data: &[u8],
+        limit: usize,
+        frames: &mut Vec<Bytes>,
+    ) -> Result<(), FrameTooLarge> {
+        let mut end = 0;
+        let mut ranges = 0;
+        while let Some(length) = data[end..].first_chunk::<LENGTH>() {
+            let length = checked(i32::from_be_bytes(*length), limit)?;
+            if data.len() - end - LENGTH < length {
+                break;
+            }
+            end += LENGTH + length;
+            ranges += 1;
+        }
+        if ranges > 0 {
+            // one copy and one allocation for all frames of this read
+            let mut shared = Bytes::copy_from_slice(&data[..end]);
+            for _ in 0..ranges {
+                let length = i32::from_be_bytes([shared[0], shared[1], shared[2], shared[3]]) as usize;
+                let mut frame = shared.split_to(LENGTH + length);
+                frames.push(frame.split_off(LENGTH));
+            }
+        }
+        let rest = &data[end..];
+        if let Some((length, body)) = rest.split_first_chunk::<LENGTH>() {
+            let length = checked(i32::from_be_bytes(*length), limit)?;
+            self.expected = Some(length);
+            self.partial = BytesMut::with_capacity(length.min(body.len() + GROWTH));
+            self.partial.extend_from_slice(body);
+        } else {
+            self.partial.extend_from_slice(rest);
+        }
+        Ok(())
+    }
+
+    /// Completes the length or the frame in `partial`.
+    fn advance(&mut self, limit: usize, frames: &mut Vec<Bytes>) -> Result<(), FrameTooLarge> {
+        match self.expected {
+            None if self.partial.len() == LENGTH => {
+                let length =
+                    i32::from_be_bytes([self.partial[0], self.partial[1], self.partial[2], self.partial[3]]);
+                let length = checked(length, limit)?;
+                self.partial = BytesMut::with_capacity(length.min(GROWTH));
+                self.expected = Some(length);
+                if length == 0 {
+                    self.advance(limit, frames)?;
+                }
+            }
+            Some(length) if self.partial.len() == length => {
+                self.expected = None;
+                frames.push(std::mem::take(&mut self.partial).freeze());
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Where the next bytes of a large frame may be read to directly: at most what the frame still misses.
+    /// None while no frame has begun.
+    pub fn direct(&mut self) -> Option<DirectRead<'_>> {
+        let missing = self.expected?.checked_sub(self.partial.len())?;
+        if missing == 0 {
+            return None;
+        }
+        self.partial.reserve(missing.min(GROWTH));
+        Some(DirectRead { reader: self, missing })
+    }
+
+    fn missing(&self) -> usize {
+        self.expected.unwrap_or(LENGTH) - self.partial.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.partial.is_empty() && self.expected.is_none()
+    }
+
+    /// Bytes held for a frame that is not whole yet.
+    pub fn held(&self) -> usize {
+        self.partial.capacity()
+    }
+}
+
+/// Spare room of a frame's own buffer.
+pub struct DirectRead<'a> {
+    reader: &'a mut FrameReader,
+    missing: usize,
+}
+
+impl DirectRead<'_> {
+    pub fn spare(&mut self) -> &mut [std::mem::MaybeUninit<u8>] {
+        let spare = self.reader.partial.spare_capacity_mut();
+        let room = spare.len().min(self.missing);
+        &mut spare[..room]
+    }
+
+    /// # Safety
+    /// `count` bytes of `spare` have been written.
+    pub unsafe fn filled(
+        self,
+        count: usize,
+        limit: usize,
+        frames: &mut Vec<Bytes>,
+    ) -> Result<(), FrameTooLarge> {
+        let length = self.reader.partial.len() + count;
+        // SAFETY: the caller wrote that many bytes of the spare room
+        unsafe { self.reader.partial.set_len(length) };
+        self.reader.advance(limit, frames)
+    }
+}
+
+fn checked(length: i32, limit: usize) -> Result<usize, FrameTooLarge> {
+    match usize::try_from(length) {
+        Ok(wanted) if wanted <= limit => Ok(wanted),
+        _ => Err(FrameTooLarge(length)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stream(frames: &[&[u8]]) -> Vec<u8> {
+        frames.iter().flat_map(|f| [&(f.len() as i32).to_be_bytes(), *f].concat()).collect()
+    }
+
+    #[test]
+    fn however_the_bytes_are_cut_the_frames_are_the_same() {
+        let frames: Vec<&[u8]> = vec![b"one", b"", b"three three three", b"4"];
+        let bytes = stream(&frames);
+        for piece in 1..=bytes.len() {
+            let mut reader = FrameReader::default();
+            let mut found = Vec::new();
+            for chunk in bytes.chunks(piece) {
+                reader.push(chunk, 100, &mut found).unwrap();
+            }
+            assert_eq!(found, frames, "pieces of {piece}");
+            assert!(reader.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_large_frame_is_read_into_its_own_buffer() {
+        let body = vec![7u8; 3 * GROWTH + 5];
+        let bytes = stream(&[&body, b"next"]);
+        let mut reader = FrameReader::default();
+        let mut found = Vec::new();
+        reader.push(&bytes[..100], usize::MAX, &mut found).unwrap();
+        let mut at = 100;
+        while let Some(mut direct) = reader.direct() {
+            let spare = direct.spare();
+            let count = spare.len().min(1000);
+            for (to, from) in spare.iter_mut().zip(&bytes[at..at + count]) {
+                to.write(*from);
+            }
+            at += count;
+            // SAFETY: written just above
+            unsafe { direct.filled(count, usize::MAX, &mut found).unwrap() };
+        }
+        reader.push(&bytes[at..], usize::MAX, &mut found).unwrap();
+        assert_eq!(found, [&body[..], b"next"]);
+    }
+
+    #[test]
+    fn a_length_is_not_believed() {
+        for (length, limit) in [(-1, 100), (101, 100), (i32::MAX, 100 << 20), (i32::MIN, 100)] {
+            let mut reader = FrameReader::default();
+            assert_eq!(
+                reader.push(&length.to_be_bytes(), limit, &mut Vec::new()),
+                Err(FrameTooLarge(length))
+            );
+            let mut slowly = FrameReader::default();
+            let bytes = length.to_be_bytes();
+            slowly.push(&bytes[..3], limit, &mut Vec::new()).unwrap();
+            assert_eq!(slowly.push(&bytes[3..], limit, &mut Vec::new()), Err(FrameTooLarge(length)));
+        }
+        let mut reader = FrameReader::default();
+        reader.push(&(100i32 << 20).to_be_bytes(), 100 << 20, &mut Vec::new()).unwrap();
+        assert!(reader.held() <= GROWTH, "100 MiB were announced, none has come");
+    }
+}
