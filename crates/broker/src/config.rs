@@ -1,0 +1,140 @@
+//! What a node is and may do, fixed while it runs. Shared by all its actors, never changed.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use types::{NodeId, Uuid};
+
+use crate::event::ListenerId;
+
+/// One address that clients or controllers connect to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// As in `listeners`, upper case: `PLAINTEXT`, `CONTROLLER`, …
+    pub name: Arc<str>,
+    /// `PLAINTEXT`, `SSL`, `SASL_PLAINTEXT`, `SASL_SSL`.
+    pub security_protocol: Arc<str>,
+    /// What other nodes and clients are told.
+    pub advertised_host: Arc<str>,
+    pub advertised_port: u16,
+    /// Named by `controller.listener.names`.
+    pub is_controller: bool,
+}
+
+/// One entry of `log.dirs`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogDirectoryConfig {
+    pub path: PathBuf,
+    /// `directory.id` of its meta.properties.
+    pub id: Uuid,
+}
+
+/// All that is fixed while the node runs.
+#[derive(Clone, Debug)]
+pub struct NodeConfig {
+    pub node_id: NodeId,
+    pub cluster_id: Arc<str>,
+    pub is_broker: bool,
+    pub is_controller: bool,
+    pub rack: Option<Arc<str>>,
+    pub listeners: Vec<Listener>,
+    pub log_directories: Vec<LogDirectoryConfig>,
+    /// Where `__cluster_metadata-0` is; normally the first log directory.
+    pub metadata_log_directory: PathBuf,
+    pub shards: u16,
+    /// The properties as the operator gave them: name to value, after `--override`.
+    pub properties: Arc<BTreeMap<String, String>>,
+    pub settings: Settings,
+    pub limits: Limits,
+}
+
+impl NodeConfig {
+    pub fn listener(&self, id: ListenerId) -> Option<&Listener> {
+        self.listeners.get(usize::from(id.0))
+    }
+}
+
+/// Typed static configuration that the broker itself obeys. Names are Kafka's, dots as underscores.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub auto_create_topics_enable: bool,
+    pub delete_topic_enable: bool,
+    pub num_partitions: i32,
+    pub default_replication_factor: i16,
+    pub offsets_topic_num_partitions: i32,
+    pub offsets_topic_replication_factor: i16,
+    pub offsets_topic_segment_bytes: i32,
+    pub offsets_topic_compression_codec: i8,
+    pub offsets_retention_minutes: i32,
+    pub offsets_retention_check_interval_ms: i64,
+    pub offset_metadata_max_bytes: i32,
+    pub offsets_commit_timeout_ms: i32,
+    pub group_min_session_timeout_ms: i32,
+    pub group_max_session_timeout_ms: i32,
+    pub group_initial_rebalance_delay_ms: i32,
+    pub group_max_size: i32,
+    pub fetch_max_bytes: i32,
+    pub max_incremental_fetch_session_cache_slots: i32,
+    pub max_request_partition_size_limit: i32,
+    pub log_retention_check_interval_ms: i64,
+    pub log_flush_offset_checkpoint_interval_ms: i64,
+    pub log_flush_start_offset_checkpoint_interval_ms: i64,
+    pub replica_high_watermark_checkpoint_interval_ms: i64,
+    pub replica_lag_time_max_ms: i64,
+    pub producer_id_expiration_ms: i32,
+    pub producer_id_expiration_check_interval_ms: i32,
+    pub transaction_max_timeout_ms: i32,
+}
+
+impl Default for Settings {
+    /// Kafka's defaults.
+    fn default() -> Settings {
+        Settings {
+            auto_create_topics_enable: true,
+            delete_topic_enable: true,
+            num_partitions: 1,
+            default_replication_factor: 1,
+            offsets_topic_num_partitions: 50,
+            offsets_topic_replication_factor: 3,
+            offsets_topic_segment_bytes: 100 << 20,
+            offsets_topic_compression_codec: 0,
+            offsets_retention_minutes: 7 * 24 * 60,
+            offsets_retention_check_interval_ms: 600_000,
+            offset_metadata_max_bytes: 4096,
+            offsets_commit_timeout_ms: 5000,
+            group_min_session_timeout_ms: 6000,
+            group_max_session_timeout_ms: 1_800_000,
+            group_initial_rebalance_delay_ms: 3000,
+            group_max_size: i32::MAX,
+            fetch_max_bytes: 55 << 20,
+            max_incremental_fetch_session_cache_slots: 1000,
+            max_request_partition_size_limit: 2000,
+            log_retention_check_interval_ms: 300_000,
+            log_flush_offset_checkpoint_interval_ms: 60_000,
+            log_flush_start_offset_checkpoint_interval_ms: 60_000,
+            replica_high_watermark_checkpoint_interval_ms: 5000,
+            replica_lag_time_max_ms: 30_000,
+            producer_id_expiration_ms: 86_400_000,
+            producer_id_expiration_check_interval_ms: 600_000,
+            transaction_max_timeout_ms: 900_000,
+        }
+    }
+}
+
+/// Bounds of what clients can make one shard hold. Each has a configuration name of its own.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// `barnabas.connection.queued.requests.max`: unanswered frames of one connection. The shell hands in no more.
+    pub queued_requests: usize,
+    /// `barnabas.purgatory.rows.max`: requests of one shard that wait for something.
+    pub purgatory_rows: usize,
+    /// `barnabas.metadata.topics.created.max`: topics that one Metadata request may have created.
+    pub auto_created_topics: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { queued_requests: 128, purgatory_rows: 1 << 20, auto_created_topics: 100 }
+    }
+}

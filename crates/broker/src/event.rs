@@ -1,0 +1,152 @@
+//! What goes into an actor's `step` and what comes out: the whole border between the core and the world.
+//! Every frame handed in is answered by exactly one `Reply` or `NoReply`, in the order of the frames, unless
+//! the connection is closed first.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use platform::File;
+
+use crate::Chunk;
+use crate::message::Message;
+use crate::metrics::Metrics;
+
+/// A connection of one actor; never used again after it closed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId(pub u64);
+
+/// One of a node's shards, counted from 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ShardId(pub u16);
+
+/// A listener by its place in `NodeConfig::listeners`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ListenerId(pub u16);
+
+/// A log directory by its place in `NodeConfig::log_directories`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DirectoryIndex(pub u16);
+
+/// Names one flush or one file write of one actor.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DiskToken(pub u64);
+
+/// Who sends and receives messages inside a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ActorId {
+    /// The quorum: raft, the controller and the log of the metadata.
+    Quorum,
+    Shard(ShardId),
+}
+
+/// A disk operation failed: the log directory is lost, nothing in it is tried again.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("log directory {}: {reason}", directory.0)]
+pub struct DiskFailure {
+    pub directory: DirectoryIndex,
+    pub reason: String,
+}
+
+/// Something that happened.
+#[derive(Debug)]
+pub enum Event {
+    ConnectionOpened {
+        connection: ConnectionId,
+        listener: ListenerId,
+        peer: SocketAddr,
+        local: SocketAddr,
+    },
+    /// The peer is gone. Nothing is written to the connection any more.
+    ConnectionClosed {
+        connection: ConnectionId,
+    },
+    /// One whole request, without its size prefix.
+    Frame {
+        connection: ConnectionId,
+        bytes: Bytes,
+    },
+    /// From another actor of this node. Messages of one pair arrive in the order in which they were sent.
+    Message {
+        from: ActorId,
+        message: Message,
+    },
+    /// `Effect::Flush` or `Effect::WriteFile` is done.
+    DiskDone {
+        token: DiskToken,
+        result: Result<(), DiskFailure>,
+    },
+    /// The time that `Effect::WakeAt` asked for has come. Too early or too often does no harm.
+    Tick,
+    /// Read the counters: answered by `Effect::Metrics`.
+    ReadMetrics,
+    /// Flush, write checkpoints, close the logs; `Effect::Stopped` follows when all is done.
+    Shutdown,
+}
+
+/// Something to be done.
+#[derive(Debug)]
+pub enum Effect {
+    /// The answer to the oldest unanswered frame, with its size prefix: ready for the socket.
+    Reply {
+        connection: ConnectionId,
+        chunks: Vec<Chunk>,
+    },
+    /// The oldest unanswered frame wants no answer (acks=0).
+    NoReply {
+        connection: ConnectionId,
+    },
+    /// Write what was replied so far, then close. No event about this connection is handed in after it.
+    Close {
+        connection: ConnectionId,
+    },
+    /// No frame of this connection is handed in before this time: a client over its quota.
+    Mute {
+        connection: ConnectionId,
+        until_monotonic_us: u64,
+    },
+    Send {
+        to: ActorId,
+        message: Message,
+    },
+    /// Sync these files, then these directories, on a disk worker; then `Event::DiskDone`.
+    Flush {
+        token: DiskToken,
+        directory: DirectoryIndex,
+        files: Vec<Arc<dyn File>>,
+        directories: Vec<PathBuf>,
+    },
+    /// `FileSystem::write_atomically` on a disk worker, then `Event::DiskDone`. One worker does those of one path in order.
+    WriteFile {
+        token: DiskToken,
+        directory: DirectoryIndex,
+        path: PathBuf,
+        content: Bytes,
+    },
+    /// `Event::Tick` at this monotonic time; replaces what was asked for before.
+    WakeAt {
+        monotonic_us: u64,
+    },
+    Metrics(Box<Metrics>),
+    /// Something the operator should know: the shell writes it to the log.
+    Log {
+        level: Level,
+        text: String,
+    },
+    /// The node cannot go on: the shell prints the reason and ends the process with status 1.
+    Fatal {
+        reason: String,
+    },
+    /// The actor has closed everything it owned.
+    Stopped,
+}
+
+/// How much a line of the log matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    Debug,
+    Info,
+    Warning,
+    Error,
+}
