@@ -138,6 +138,8 @@ pub enum Effect {
     Fatal {
         reason: String,
     },
+    /// From the quorum, once: this broker is registered and unfenced and its shards have the image. Clients may connect.
+    Ready,
     /// The actor has closed everything it owned.
     Stopped,
 }
