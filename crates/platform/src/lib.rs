@@ -2,9 +2,13 @@
 //! `os` is the real one; `memory` is the simulator's, with crashes and faults.
 
 mod file_system;
+pub mod memory;
+mod os;
 mod random;
 mod time;
 
 pub use file_system::{DirEntry, File, FileSlice, FileSystem, Lock, OpenMode};
+pub use memory::MemoryFileSystem;
+pub use os::OsFileSystem;
 pub use random::Random;
 pub use time::Time;
