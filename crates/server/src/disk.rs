@@ -1,56 +1,96 @@
-//! Threads that wait for disks, so that the ones that serve never do: syncs, and reads that warm the page cache.
+//! Threads that wait for disks, so that the ones that serve never do: syncs, small files written whole, and reads that
+//! warm the page cache. One thread does what concerns one path in order.
 
 use std::io;
-use std::sync::mpsc;
-use std::sync::{Arc, Mutex};
+use std::path::PathBuf;
+use std::sync::{Arc, mpsc};
 use std::thread;
 
-use platform::{File, FileSlice};
+use broker::event::{ConnectionId, DirectoryIndex, DiskFailure, DiskToken, Event};
+use bytes::Bytes;
+use platform::{File, FileSlice, FileSystem};
+
+use crate::mailbox::Sender;
+use crate::reactor::Mail;
 
 /// Stack of a thread that only makes system calls.
-const STACK: usize = 128 << 10;
+const STACK: usize = 192 << 10;
 
-pub enum Job {
-    /// Syncs all files, then tells.
-    Sync { files: Vec<Arc<dyn File>>, done: Box<dyn FnOnce(io::Result<()>) + Send> },
-    /// Reads the range so that it is in the page cache, then tells.
-    Warm { slice: FileSlice, done: Box<dyn FnOnce() + Send> },
+/// Whom to tell when a job is done, and what it was.
+pub struct Ticket {
+    pub token: DiskToken,
+    pub directory: DirectoryIndex,
+    pub file_system: Arc<dyn FileSystem>,
+    pub to: Sender<Mail>,
 }
 
-/// A fixed number of threads that take jobs in order.
+impl Ticket {
+    fn done(self, result: io::Result<()>) {
+        let Ticket { token, directory, .. } = self;
+        let result = result.map_err(|error| DiskFailure { directory, reason: error.to_string() });
+        self.to.send(Mail::Event(Event::DiskDone { token, result }));
+    }
+}
+
+enum Job {
+    Sync { ticket: Ticket, files: Vec<Arc<dyn File>>, directories: Vec<PathBuf> },
+    Write { ticket: Ticket, path: PathBuf, content: Bytes },
+    Warm { slice: FileSlice, connection: ConnectionId, to: Sender<Mail> },
+}
+
+/// One thread for syncs and writes, one for reads.
 #[derive(Clone)]
 pub struct Disk {
-    jobs: mpsc::Sender<Job>,
+    writes: mpsc::Sender<Job>,
+    reads: mpsc::Sender<Job>,
 }
 
 impl Disk {
-    pub fn start(name: &str, threads: usize) -> io::Result<Disk> {
-        let (jobs, queue) = mpsc::channel::<Job>();
-        let queue = Arc::new(Mutex::new(queue));
-        for _ in 0..threads {
-            let queue = Arc::clone(&queue);
-            thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn(move || work(&queue))?;
-        }
-        Ok(Disk { jobs })
+    /// Threads named after the actor; the one for reads only where clients are served.
+    pub fn start(name: &str) -> io::Result<Disk> {
+        Ok(Disk { writes: thread(format!("{name}-sync"))?, reads: thread(format!("{name}-read"))? })
     }
 
-    /// Dropped where the threads have ended: the process is stopping then.
-    pub fn submit(&self, job: Job) {
-        let _ = self.jobs.send(job);
+    pub fn sync(&self, ticket: Ticket, files: Vec<Arc<dyn File>>, directories: Vec<PathBuf>) {
+        submit(&self.writes, Job::Sync { ticket, files, directories });
+    }
+
+    pub fn write(&self, ticket: Ticket, path: PathBuf, content: Bytes) {
+        submit(&self.writes, Job::Write { ticket, path, content });
+    }
+
+    pub fn warm(&self, slice: FileSlice, connection: ConnectionId, to: Sender<Mail>) {
+        submit(&self.reads, Job::Warm { slice, connection, to });
     }
 }
 
-fn work(queue: &Mutex<mpsc::Receiver<Job>>) {
-    loop {
-        let Ok(queue) = queue.lock() else { return };
-        let Ok(job) = queue.recv() else { return };
-        drop(queue);
-        match job {
-            Job::Sync { files, done } => done(files.iter().try_for_each(|file| file.sync())),
-            Job::Warm { slice, done } => {
-                warm(&slice);
-                done();
-            }
+/// Lost where the thread has ended: the process is stopping then.
+fn submit(to: &mpsc::Sender<Job>, job: Job) {
+    let _ = to.send(job);
+}
+
+fn thread(name: String) -> io::Result<mpsc::Sender<Job>> {
+    let (jobs, queue) = mpsc::channel::<Job>();
+    thread::Builder::new().name(name).stack_size(STACK).spawn(move || queue.into_iter().for_each(work))?;
+    Ok(jobs)
+}
+
+fn work(job: Job) {
+    match job {
+        Job::Sync { ticket, files, directories } => {
+            let files = files.iter().try_for_each(|file| file.sync());
+            let all = files.and_then(|()| {
+                directories.iter().try_for_each(|directory| ticket.file_system.sync_directory(directory))
+            });
+            ticket.done(all);
+        }
+        Job::Write { ticket, path, content } => {
+            let result = ticket.file_system.write_atomically(&path, &content);
+            ticket.done(result);
+        }
+        Job::Warm { slice, connection, to } => {
+            warm(&slice);
+            to.send(Mail::Warmed(connection));
         }
     }
 }

@@ -1,5 +1,18 @@
 //! The process: threads, sockets, disks, configuration. All behaviour is in `broker`; this crate moves bytes.
 
+mod acceptor;
+mod clock;
+mod connection;
+mod disk;
 mod frames;
+mod http;
+mod limits;
+mod logging;
 mod mailbox;
+mod metrics;
+mod output;
+mod peers;
+pub mod process;
 pub mod properties;
+mod reactor;
+mod table;

@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::os::fd::{BorrowedFd, RawFd};
 
+use broker::Chunk;
 use bytes::{Buf, Bytes};
 use platform::FileSlice;
-use protocol::Chunk;
 use rustix::io::Errno;
 
 /// How many pieces of bytes one `writev` takes.

@@ -1,0 +1,158 @@
+//! One socket: what has been read of its next frames, what it still has to send, and whether it may be read now.
+
+use std::io;
+use std::net::TcpStream;
+use std::os::fd::AsFd;
+
+use broker::event::ConnectionId;
+use bytes::Bytes;
+use rustix::event::epoll::EventFlags;
+use rustix::io::Errno;
+
+use crate::frames::FrameReader;
+use crate::limits::Slot;
+use crate::output::{Output, Progress};
+
+/// Bytes of answers that may wait in memory before the peer's next request is read.
+const OUTPUT_MAX: usize = 4 << 20;
+/// A frame that misses at least this much is read straight into its own buffer.
+const DIRECT_MIN: usize = 32 << 10;
+/// How often one connection is read in a turn before others have theirs.
+const READS_A_TURN: usize = 16;
+
+pub struct Connection {
+    pub id: ConnectionId,
+    pub socket: TcpStream,
+    pub output: Output,
+    reader: FrameReader,
+    /// Frames read but not yet handed in.
+    pub waiting: std::collections::VecDeque<Bytes>,
+    /// Frames handed in and not yet answered.
+    pub unanswered: usize,
+    pub muted_until_us: u64,
+    pub last_active_us: u64,
+    /// Nothing more is handed in; closed when the output is sent.
+    pub closing: bool,
+    /// A disk worker warms the next piece of the output.
+    pub warming: bool,
+    pub socket_full: bool,
+    /// What epoll was last told.
+    pub interest: EventFlags,
+    /// In the list of connections to flush at the end of the turn.
+    pub dirty: bool,
+    _slot: Slot,
+}
+
+/// The peer closed, sent nonsense, or the socket failed.
+#[derive(Debug)]
+pub enum ReadEnd {
+    Closed,
+    Failed(io::Error),
+    Refused(crate::frames::FrameTooLarge),
+}
+
+impl Connection {
+    pub fn new(id: ConnectionId, socket: TcpStream, slot: Slot, now_us: u64) -> Connection {
+        Connection {
+            id,
+            socket,
+            output: Output::default(),
+            reader: FrameReader::default(),
+            waiting: Default::default(),
+            unanswered: 0,
+            muted_until_us: 0,
+            last_active_us: now_us,
+            closing: false,
+            warming: false,
+            socket_full: false,
+            interest: EventFlags::empty(),
+            dirty: false,
+            _slot: slot,
+        }
+    }
+
+    /// Reads what the socket has, within reason, into `waiting`.
+    pub fn read(&mut self, scratch: &mut [u8], frame_max: usize) -> Result<(), ReadEnd> {
+        let mut frames = Vec::new();
+        let mut result = Ok(());
+        for _ in 0..READS_A_TURN {
+            match self.read_once(scratch, frame_max, &mut frames) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(end) => {
+                    result = Err(end);
+                    break;
+                }
+            }
+        }
+        self.waiting.extend(frames);
+        result
+    }
+
+    /// True where more may be there.
+    fn read_once(
+        &mut self,
+        scratch: &mut [u8],
+        frame_max: usize,
+        frames: &mut Vec<Bytes>,
+    ) -> Result<bool, ReadEnd> {
+        let socket = self.socket.as_fd();
+        if let Some(mut direct) = self.reader.direct() {
+            let spare = direct.spare();
+            if spare.len() >= DIRECT_MIN {
+                let room = spare.len();
+                let count = match rustix::io::read(socket, spare) {
+                    Ok((filled, _)) => filled.len(),
+                    Err(error) => return interrupted(error),
+                };
+                if count == 0 {
+                    return Err(ReadEnd::Closed);
+                }
+                // SAFETY: the read filled that many
+                unsafe { direct.filled(count, frame_max, frames) }.map_err(ReadEnd::Refused)?;
+                return Ok(count == room);
+            }
+        }
+        match rustix::io::read(socket, &mut *scratch) {
+            Ok(0) => Err(ReadEnd::Closed),
+            Ok(count) => {
+                self.reader.push(&scratch[..count], frame_max, frames).map_err(ReadEnd::Refused)?;
+                Ok(count == scratch.len())
+            }
+            Err(error) => interrupted(error),
+        }
+    }
+
+    /// May its next bytes be read?
+    pub fn wants_read(&self, unanswered_max: usize, now_us: u64) -> bool {
+        !self.closing
+            && self.waiting.is_empty()
+            && self.unanswered < unanswered_max
+            && self.output.held() < OUTPUT_MAX
+            && self.muted_until_us <= now_us
+    }
+
+    /// May its next frame be handed in?
+    pub fn may_hand_in(&self, unanswered_max: usize, now_us: u64) -> bool {
+        !self.closing && self.unanswered < unanswered_max && self.muted_until_us <= now_us
+    }
+
+    pub fn flush(&mut self) -> io::Result<Progress> {
+        let progress = self.output.flush(self.socket.as_fd())?;
+        self.socket_full = progress == Progress::Full;
+        Ok(progress)
+    }
+
+    /// Bytes of requests held here.
+    pub fn held(&self) -> usize {
+        self.reader.held() + self.waiting.iter().map(Bytes::len).sum::<usize>()
+    }
+}
+
+fn interrupted(error: Errno) -> Result<bool, ReadEnd> {
+    match error {
+        Errno::AGAIN => Ok(false),
+        Errno::INTR => Ok(true),
+        other => Err(ReadEnd::Failed(other.into())),
+    }
+}
