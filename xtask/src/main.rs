@@ -4,6 +4,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 mod ci;
+mod codegen;
 mod shell;
 mod tidy;
 
@@ -18,6 +19,8 @@ struct Arguments {
 enum Command {
     /// Formatting, lints, layers, tests and documents: what CI runs
     Ci,
+    /// Protocol messages from their schemas
+    Codegen(codegen::Codegen),
     /// Layers, file headers and sizes
     Tidy,
 }
@@ -25,6 +28,7 @@ enum Command {
 fn main() -> Result<()> {
     match Arguments::parse().command {
         Command::Ci => ci::run(),
+        Command::Codegen(codegen) => codegen.run(),
         Command::Tidy => tidy::run(),
     }
 }
