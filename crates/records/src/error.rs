@@ -39,6 +39,10 @@ pub enum RecordError {
     HeaderKey(i64),
     #[error("Found invalid record count {0} in magic v2 batch")]
     Count(i32),
+    /// Fewer records than the header counts.
+    #[error("Incorrect declared batch size, premature EOF reached")]
+    Premature,
+    /// More records than the header counts.
     #[error("Incorrect declared batch size, records still remaining in file")]
     Remaining,
     #[error("Failed to decompress record stream: {0}")]

@@ -28,5 +28,5 @@ pub use header::{HEADER_SIZE, Header, LOG_OVERHEAD, MAGIC, NO_SEQUENCE, NO_TIMES
 pub use patch::PatchedHeader;
 pub use rebuild::{RebuildError, RebuildOptions, rebuild};
 pub use record::{Record, RecordHeader, RecordHeaders, Records};
-pub use refusal::{RecordFault, RecordRefusal, Refusal};
+pub use refusal::{RecordFault, RecordRefusal, RecordText, Refusal};
 pub use validate::{Rules, Validated, validate};

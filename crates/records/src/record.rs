@@ -7,7 +7,7 @@ use types::Offset;
 use crate::RecordError;
 use crate::header::{Header, TimestampType};
 use crate::varint::Source;
-use crate::walk::Slice;
+use crate::walk::{Slice, premature};
 
 /// One record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,7 +101,7 @@ impl<'a> Records<'a> {
     }
 
     fn read(&mut self) -> Result<Record<'a>, RecordError> {
-        let size = self.source.varint()?;
+        let size = self.source.varint().map_err(premature)?;
         let expected = i64::from(size);
         let size = usize::try_from(size).map_err(|_| RecordError::Truncated { expected })?;
         let mut body = Slice::new(self.source.take(size)?);

@@ -67,6 +67,7 @@ pub enum RecordFault {
     },
     /// Only the broker may say LogAppendTime.
     LogAppendTime {
+        text: RecordText,
         timestamp: i64,
         offset: i64,
         key_length: i32,
@@ -74,22 +75,35 @@ pub enum RecordFault {
     },
 }
 
+/// How Kafka names a record in a text: by its class, of which one is for records whose bytes were passed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordText {
+    Default,
+    Partial,
+}
+
 impl RecordRefusal {
     /// Kafka's text for `record_errors`.
     pub fn message(&self, partition: &dyn Display) -> String {
         match self.fault {
             RecordFault::NoKey => {
-                format!("Compacted topic cannot accept message without key in topic partition {partition}.")
+                format!("Compacted topic cannot accept message without key in topic partition {partition}")
             }
             RecordFault::Timestamp { timestamp, offset, earliest, latest } => format!(
                 "Timestamp {timestamp} of message with offset {offset} is out of range. \
                  The timestamp should be within [{earliest}, {latest}]"
             ),
-            RecordFault::LogAppendTime { timestamp, offset, key_length, value_length } => format!(
-                "Invalid timestamp type in message DefaultRecord(offset={offset}, timestamp={timestamp}, \
-                 key={key_length} bytes, value={value_length} bytes). \
-                 Producer should not set timestamp type to LogAppendTime."
-            ),
+            RecordFault::LogAppendTime { text, timestamp, offset, key_length, value_length } => {
+                let class = match text {
+                    RecordText::Default => "DefaultRecord",
+                    RecordText::Partial => "PartialDefaultRecord",
+                };
+                format!(
+                    "Invalid timestamp type in message {class}(offset={offset}, timestamp={timestamp}, \
+                     key={key_length} bytes, value={value_length} bytes). \
+                     Producer should not set timestamp type to LogAppendTime."
+                )
+            }
         }
     }
 
@@ -124,7 +138,7 @@ impl Refusal {
     /// Kafka's text for `error_message`.
     pub fn message(&self, partition: &dyn Display, api_version: i16) -> String {
         let request = |rest: &str| format!("Produce requests with version {api_version} {rest}");
-        let located = |text: String| format!("{text} in topic partition {partition}.");
+        let located = |text: String| format!("{text} in topic partition {partition}");
         match self {
             Refusal::NoBatch => request("must have at least one record batch per partition"),
             Refusal::SeveralBatches => {
@@ -135,7 +149,7 @@ impl Refusal {
             }
             Refusal::ZstdNotAllowed => request("are not allowed to use ZStandard compression"),
             Refusal::Corrupt(BatchError::Crc { stored, .. }) => {
-                located(format!("Record is corrupt (stored crc = {stored})"))
+                format!("Record is corrupt (stored crc = {stored}) in topic partition {partition}.")
             }
             Refusal::BaseOffset(offset) => format!(
                 "The baseOffset of the record batch in the append to {partition} should be 0, but it is {offset}"

@@ -11,15 +11,16 @@
 //!   With `Rules::trust_compressed` the header is believed instead wherever no rule needs the records: there is
 //!   no compaction (keys), no conversion, and no bound on the oldest timestamp (the newest is in the header).
 //!
-//! Records numbered otherwise than 0, 1, 2... are not refused: Kafka renumbers them in compressed batches, and
-//! here in uncompressed ones too, where Kafka would store offsets that its index denies. `Validated::rebuild` says so.
+//! Records numbered otherwise than 0, 1, 2... are numbered anew: `Validated::rebuild` says so. Kafka 4.3 means to
+//! do that too and fails: an uncompressed batch it stores with offsets that its index denies, a compressed one it
+//! answers with UNKNOWN_SERVER_ERROR.
 
 use types::{LeaderEpoch, Offset};
 
 use crate::batch::{Batch, Batches};
 use crate::compression::{Codec, CompressionError};
 use crate::header::{NO_TIMESTAMP, TimestampType};
-use crate::refusal::{RecordFault, RecordRefusal, Refusal};
+use crate::refusal::{RecordFault, RecordRefusal, RecordText, Refusal};
 use crate::walk::{RecordSource, Shape, Slice, Stream, walk_record};
 use crate::{BatchError, PatchedHeader, RecordError};
 
@@ -96,14 +97,15 @@ pub fn validate<'a>(bytes: &'a [u8], rules: &Rules) -> Result<Validated<'a>, Ref
     check_header(&batch, rules)?;
     let codec = batch.codec().ok_or(Refusal::UnknownCodec(batch.codec_id()))?;
     let convert = rules.codec.is_some_and(|target| target != codec);
+    let judge = Judge::new(&batch, rules, convert);
     let checked = match codec {
-        Codec::None => check_records(&batch, rules, &mut Slice::new(batch.payload())),
+        Codec::None => judge.check(Slice::new(batch.payload())),
         _ if !convert && header_suffices(&batch, rules) => {
             Ok(Checked { max_timestamp: batch.max_timestamp(), renumber: false, refused: Vec::new() })
         }
         _ => batch
             .decompressor(rules.decompressed_bytes_max)
-            .and_then(|decompressor| check_records(&batch, rules, &mut Stream::new(decompressor))),
+            .and_then(|decompressor| judge.check(Stream::new(decompressor))),
     };
     let checked = checked.map_err(|error| structure(error, rules))?;
     if !checked.refused.is_empty() {
@@ -188,41 +190,61 @@ struct Checked {
     refused: Vec<RecordRefusal>,
 }
 
-fn check_records<S: RecordSource>(
-    batch: &Batch<'_>,
-    rules: &Rules,
-    source: &mut S,
-) -> Result<Checked, RecordError> {
-    let mut checked = Checked { max_timestamp: NO_TIMESTAMP, renumber: false, refused: Vec::new() };
-    let append_time = (batch.timestamp_type() == TimestampType::LogAppendTime).then(|| batch.max_timestamp());
-    let base_timestamp = batch.base_timestamp();
-    for index in 0..batch.record_count() {
-        let shape = walk_record(source)?;
-        let timestamp = append_time.unwrap_or(base_timestamp.wrapping_add(shape.timestamp_delta));
-        if let Some(fault) = fault(&shape, timestamp, append_time.is_some(), rules) {
-            checked.refused.push(RecordRefusal { index, fault });
-        }
-        checked.max_timestamp = checked.max_timestamp.max(timestamp);
-        checked.renumber |= shape.offset_delta != index;
-    }
-    source.finish()?;
-    Ok(checked)
+/// Judges the records of one batch.
+struct Judge<'a> {
+    rules: &'a Rules,
+    record_count: i32,
+    base_timestamp: i64,
+    append_time: Option<i64>,
+    text: RecordText,
 }
 
-fn fault(shape: &Shape, timestamp: i64, append_time: bool, rules: &Rules) -> Option<RecordFault> {
-    let offset = i64::from(shape.offset_delta);
-    if rules.compacted && shape.key_length < 0 {
-        return Some(RecordFault::NoKey);
+impl<'a> Judge<'a> {
+    fn new(batch: &Batch<'_>, rules: &'a Rules, convert: bool) -> Judge<'a> {
+        let append_time = batch.timestamp_type() == TimestampType::LogAppendTime;
+        let partial = batch.is_compressed() && !convert;
+        Judge {
+            rules,
+            record_count: batch.record_count(),
+            base_timestamp: batch.base_timestamp(),
+            append_time: append_time.then(|| batch.max_timestamp()),
+            text: if partial { RecordText::Partial } else { RecordText::Default },
+        }
     }
-    // as Kafka judges: a range, where there is a time to judge; only otherwise the type
-    if rules.timestamp_type == TimestampType::CreateTime && timestamp != NO_TIMESTAMP {
-        let earliest = rules.now_ms.wrapping_sub(rules.timestamp_before_max_ms);
-        let latest = rules.now_ms.wrapping_add(rules.timestamp_after_max_ms);
-        let fault = RecordFault::Timestamp { timestamp, offset, earliest, latest };
-        return out_of_range(timestamp, rules).then_some(fault);
+
+    fn check<S: RecordSource>(&self, mut source: S) -> Result<Checked, RecordError> {
+        let mut checked = Checked { max_timestamp: NO_TIMESTAMP, renumber: false, refused: Vec::new() };
+        for index in 0..self.record_count {
+            let shape = walk_record(&mut source)?;
+            let created = self.base_timestamp.wrapping_add(shape.timestamp_delta);
+            let timestamp = self.append_time.unwrap_or(created);
+            if let Some(fault) = self.fault(&shape, timestamp) {
+                checked.refused.push(RecordRefusal { index, fault });
+            }
+            checked.max_timestamp = checked.max_timestamp.max(timestamp);
+            checked.renumber |= shape.offset_delta != index;
+        }
+        source.finish()?;
+        Ok(checked)
     }
-    let Shape { key_length, value_length, .. } = *shape;
-    append_time.then_some(RecordFault::LogAppendTime { timestamp, offset, key_length, value_length })
+
+    fn fault(&self, shape: &Shape, timestamp: i64) -> Option<RecordFault> {
+        let rules = self.rules;
+        let offset = i64::from(shape.offset_delta);
+        if rules.compacted && shape.key_length < 0 {
+            return Some(RecordFault::NoKey);
+        }
+        // as Kafka judges: a range, where there is a time to judge; only otherwise the type
+        if rules.timestamp_type == TimestampType::CreateTime && timestamp != NO_TIMESTAMP {
+            let earliest = rules.now_ms.wrapping_sub(rules.timestamp_before_max_ms);
+            let latest = rules.now_ms.wrapping_add(rules.timestamp_after_max_ms);
+            let fault = RecordFault::Timestamp { timestamp, offset, earliest, latest };
+            return out_of_range(timestamp, rules).then_some(fault);
+        }
+        let (text, Shape { key_length, value_length, .. }) = (self.text, *shape);
+        let fault = RecordFault::LogAppendTime { text, timestamp, offset, key_length, value_length };
+        self.append_time.is_some().then_some(fault)
+    }
 }
 
 fn out_of_range(timestamp: i64, rules: &Rules) -> bool {

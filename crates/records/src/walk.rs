@@ -145,7 +145,7 @@ pub struct Shape {
 
 /// Passes one record, checking that every length in it adds up.
 pub fn walk_record<S: RecordSource>(source: &mut S) -> Result<Shape, RecordError> {
-    let size = i64::from(source.varint()?);
+    let size = i64::from(source.varint().map_err(premature)?);
     if size < 0 {
         return Err(RecordError::Truncated { expected: size });
     }
@@ -170,6 +170,14 @@ pub fn walk_record<S: RecordSource>(source: &mut S) -> Result<Shape, RecordError
         return Err(RecordError::Size { expected: size, read });
     }
     Ok(Shape { timestamp_delta, offset_delta, key_length, value_length })
+}
+
+/// Bytes that end where a record should begin were counted wrong.
+pub fn premature(error: RecordError) -> RecordError {
+    match error {
+        RecordError::Truncated { .. } => RecordError::Premature,
+        error => error,
+    }
 }
 
 fn skip_nullable<S: RecordSource>(source: &mut S) -> Result<i32, RecordError> {
