@@ -255,7 +255,9 @@ impl<'a> Member<'a> {
     }
 
     fn default_is_null(&self) -> bool {
-        self.is_option() && self.field.default.as_deref() == Some("null")
+        // Kafka has no empty records: those that nobody set are null.
+        self.is_option()
+            && (self.field.default.as_deref() == Some("null") || self.field.kind == FieldType::Records)
     }
 
     fn has_natural_default(&self) -> bool {
@@ -268,9 +270,11 @@ impl<'a> Member<'a> {
     fn default(&self) -> String {
         let text = self.field.default.as_deref();
         if self.is_option() {
-            return match text {
-                Some("null") => "None".to_owned(),
-                _ => format!("Some({}::default())", turbofish(&self.inner_type())),
+            let inner = turbofish(&self.inner_type());
+            return if self.default_is_null() {
+                "None".to_owned()
+            } else {
+                format!("Some({inner}::default())")
             };
         }
         match (&self.field.kind, text) {

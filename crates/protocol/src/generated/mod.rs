@@ -10,3 +10,4 @@ pub mod remote_log;
 pub mod share;
 pub mod storage;
 pub mod transaction;
+mod every_message;

@@ -60,19 +60,10 @@ impl Part for TopicProduceData {
     }
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Default)]
 pub struct PartitionProduceData {
     pub index: i32,
     pub records: Option<Bytes>,
-}
-
-impl Default for PartitionProduceData {
-    fn default() -> Self {
-        Self {
-            index: 0,
-            records: Some(Bytes::default()),
-        }
-    }
 }
 
 impl Part for PartitionProduceData {
