@@ -1,0 +1,230 @@
+//! The brokers of a cluster and connections to them, opened when they are needed and opened again when they broke.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use protocol::ErrorCode;
+use protocol::Str;
+use protocol::messages::metadata_request::MetadataRequestTopic;
+use protocol::messages::{ApiVersionsResponse, FindCoordinatorRequest, MetadataRequest, MetadataResponse};
+use tokio::time::{Instant, sleep};
+use types::NodeId;
+
+use crate::{Broker, ClientConfig, Connection, Error, Metadata, PartitionMetadata, TopicMetadata};
+
+/// Shared by the producer, consumer and admin that use it; a clone is the same cluster.
+#[derive(Clone, Debug)]
+pub struct Cluster {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    config: ClientConfig,
+    state: Mutex<State>,
+    /// One connection attempt at a time, so that many callers do not open many.
+    opening: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    metadata: Metadata,
+    connections: BTreeMap<String, Connection>,
+}
+
+/// Which coordinator `Cluster::coordinator` looks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i8)]
+pub enum CoordinatorKind {
+    Group = 0,
+    Transaction = 1,
+}
+
+impl Cluster {
+    /// Nothing is connected yet.
+    pub fn new(config: ClientConfig) -> Cluster {
+        Cluster {
+            inner: Arc::new(Inner { config, state: Mutex::default(), opening: tokio::sync::Mutex::new(()) }),
+        }
+    }
+
+    pub fn config(&self) -> &ClientConfig {
+        &self.inner.config
+    }
+
+    /// What is known now, without asking.
+    pub fn metadata(&self) -> Metadata {
+        self.state().metadata.clone()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A connection to any broker: one that is open, else a known broker, else a bootstrap server.
+    pub async fn any(&self) -> Result<Connection, Error> {
+        let known = {
+            let state = self.state();
+            if let Some(open) = state.connections.values().find(|c| !c.is_closed()) {
+                return Ok(open.clone());
+            }
+            state.metadata.brokers.values().map(|b| b.address()).collect::<Vec<_>>()
+        };
+        let mut last = Error::Config("no bootstrap server is given".to_owned());
+        for address in self.inner.config.bootstrap_servers.iter().chain(&known) {
+            match self.connect(address).await {
+                Ok(connection) => return Ok(connection),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    /// A connection to this broker.
+    pub async fn node(&self, id: NodeId) -> Result<Connection, Error> {
+        let address = self.state().metadata.brokers.get(&id).map(|b| b.address());
+        let address = match address {
+            Some(address) => address,
+            None => {
+                self.refresh(Some(&[])).await?;
+                let state = self.state();
+                let known = state.metadata.brokers.get(&id).map(|b| b.address());
+                known
+                    .ok_or_else(|| Error::Disconnected(format!("broker {id} is not known to the cluster")))?
+            }
+        };
+        self.connect(&address).await
+    }
+
+    pub async fn connect(&self, address: &str) -> Result<Connection, Error> {
+        if let Some(open) = self.open_connection(address) {
+            return Ok(open);
+        }
+        let _turn = self.inner.opening.lock().await;
+        if let Some(open) = self.open_connection(address) {
+            return Ok(open);
+        }
+        let connection = Connection::open(address, &self.inner.config).await?;
+        self.state().connections.insert(address.to_owned(), connection.clone());
+        Ok(connection)
+    }
+
+    fn open_connection(&self, address: &str) -> Option<Connection> {
+        self.state().connections.get(address).filter(|c| !c.is_closed()).cloned()
+    }
+
+    /// What the broker that answers first can do.
+    pub async fn versions(&self) -> Result<ApiVersionsResponse, Error> {
+        Ok(self.any().await?.versions().clone())
+    }
+
+    /// Asks about these topics (None: all; none: only the brokers) without creating any.
+    pub async fn refresh(&self, topics: Option<&[&str]>) -> Result<MetadataResponse, Error> {
+        self.ask(topics, false).await
+    }
+
+    /// Asks about these topics; the broker may create those that do not exist.
+    pub async fn refresh_or_create(&self, topics: &[&str]) -> Result<MetadataResponse, Error> {
+        self.ask(Some(topics), true).await
+    }
+
+    async fn ask(
+        &self,
+        topics: Option<&[&str]>,
+        allow_auto_topic_creation: bool,
+    ) -> Result<MetadataResponse, Error> {
+        let topics = topics.map(|names| {
+            let topic =
+                |name: &&str| MetadataRequestTopic { name: Some(Str::from(*name)), ..Default::default() };
+            names.iter().map(topic).collect()
+        });
+        let request = MetadataRequest { topics, allow_auto_topic_creation, ..Default::default() };
+        let response = self.any().await?.call(&request).await?;
+        Error::check(response.error_code, None)?;
+        self.state().metadata.merge(&response);
+        Ok(response)
+    }
+
+    /// The topic with all its partitions, as known, else asked for. An error of the topic is an error here.
+    pub async fn topic(&self, name: &str) -> Result<Arc<TopicMetadata>, Error> {
+        let known = self.state().metadata.topics.get(name).cloned();
+        if let Some(topic) = known
+            && topic.error == ErrorCode::None
+        {
+            return Ok(topic);
+        }
+        let response = self.refresh(Some(&[name])).await?;
+        let of_topic = response.topics.iter().find(|t| t.name.as_deref() == Some(name));
+        Error::check(of_topic.map_or(ErrorCode::UnknownTopicOrPartition.code(), |t| t.error_code), None)?;
+        let known = self.state().metadata.topics.get(name).cloned();
+        known.ok_or(Error::Broker(ErrorCode::UnknownTopicOrPartition, None))
+    }
+
+    /// The broker that leads the partition; asks again, with pauses, while there is none, up to the request time-out.
+    pub async fn leader(&self, topic: &str, partition: i32) -> Result<NodeId, Error> {
+        let deadline = Instant::now() + self.inner.config.request_timeout;
+        for tries in 0.. {
+            let error = match self.topic(topic).await {
+                Ok(found) => match found.partition(partition) {
+                    Some(PartitionMetadata { leader: Some(leader), .. }) => return Ok(*leader),
+                    Some(p) if p.error != ErrorCode::None => Error::Broker(p.error, None),
+                    Some(_) => Error::Broker(ErrorCode::LeaderNotAvailable, None),
+                    None => Error::Broker(ErrorCode::UnknownTopicOrPartition, None),
+                },
+                Err(error) => error,
+            };
+            if !error.is_retriable() || Instant::now() >= deadline {
+                return Err(error);
+            }
+            sleep(self.inner.config.backoff(tries)).await;
+            self.forget(topic);
+        }
+        unreachable!("the loop ends by returning")
+    }
+
+    /// The topic is asked for again when it is needed next: its leader was wrong.
+    pub fn forget(&self, topic: &str) {
+        self.state().metadata.topics.remove(topic);
+    }
+
+    /// The group's or transactional id's coordinator; asks again, with pauses, while there is none.
+    pub async fn coordinator(&self, kind: CoordinatorKind, key: &str) -> Result<Connection, Error> {
+        let deadline = Instant::now() + self.inner.config.request_timeout;
+        for tries in 0.. {
+            match self.find_coordinator(kind, key).await {
+                Ok(connection) => return Ok(connection),
+                Err(error) if error.is_retriable() && Instant::now() < deadline => {}
+                Err(error) => return Err(error),
+            }
+            sleep(self.inner.config.backoff(tries)).await;
+        }
+        unreachable!("the loop ends by returning")
+    }
+
+    async fn find_coordinator(&self, kind: CoordinatorKind, key: &str) -> Result<Connection, Error> {
+        let request = FindCoordinatorRequest {
+            key: Str::from(key),
+            key_type: kind as i8,
+            coordinator_keys: vec![Str::from(key)],
+        };
+        let connection = self.any().await?;
+        let version = connection.version(protocol::ApiKey::FindCoordinator)?;
+        let request = match version {
+            4.. => FindCoordinatorRequest { key: Str::default(), ..request },
+            _ => FindCoordinatorRequest { coordinator_keys: Vec::new(), ..request },
+        };
+        let response = connection.call_version(&request, version).await?;
+        let (host, port) = match response.coordinators.first() {
+            Some(found) => {
+                Error::check(found.error_code, found.error_message.as_ref())?;
+                (found.host.to_string(), found.port)
+            }
+            None => {
+                Error::check(response.error_code, response.error_message.as_ref())?;
+                (response.host.to_string(), response.port)
+            }
+        };
+        let id = NodeId::NONE;
+        self.connect(&Broker { id, host, port, rack: None }.address()).await
+    }
+}
