@@ -83,7 +83,7 @@ fn mixed(options: BatchOptions) -> Result<Vec<u8>, Failure> {
 
 fn large(compression: Compression, size: usize) -> Result<Vec<u8>, Failure> {
     let mut builder = BatchBuilder::new(BatchOptions { compression, ..BatchOptions::default() });
-    let pattern: Vec<u8> = (0..size).map(|i| (i / 5 ^ i >> 8) as u8).collect();
+    let pattern: Vec<u8> = (0..size).map(|i| ((i / 5) ^ (i >> 8)) as u8).collect();
     let mut state = 1u32;
     let noise: Vec<u8> = (0..size / 4)
         .map(|_| {

@@ -21,7 +21,7 @@ use crate::batch::{Batch, Batches};
 use crate::compression::{Codec, CompressionError};
 use crate::header::{NO_TIMESTAMP, TimestampType};
 use crate::refusal::{RecordFault, RecordRefusal, RecordText, Refusal};
-use crate::walk::{RecordSource, Shape, Slice, Stream, walk_record};
+use crate::walk::{RecordSource, Shape, Slice, Stream};
 use crate::{BatchError, PatchedHeader, RecordError};
 
 /// The first version of Produce that may carry zstd.
@@ -215,11 +215,12 @@ impl<'a> Judge<'a> {
     fn check<S: RecordSource>(&self, mut source: S) -> Result<Checked, RecordError> {
         let mut checked = Checked { max_timestamp: NO_TIMESTAMP, renumber: false, refused: Vec::new() };
         for index in 0..self.record_count {
-            let shape = walk_record(&mut source)?;
+            let shape = source.walk_record()?;
             let created = self.base_timestamp.wrapping_add(shape.timestamp_delta);
             let timestamp = self.append_time.unwrap_or(created);
-            if let Some(fault) = self.fault(&shape, timestamp) {
-                checked.refused.push(RecordRefusal { index, fault });
+            if self.suspect(&shape, timestamp) {
+                let fault = self.fault(&shape, timestamp);
+                checked.refused.extend(fault.map(|fault| RecordRefusal { index, fault }));
             }
             checked.max_timestamp = checked.max_timestamp.max(timestamp);
             checked.renumber |= shape.offset_delta != index;
@@ -228,6 +229,15 @@ impl<'a> Judge<'a> {
         Ok(checked)
     }
 
+    /// Whether a second look is needed: nearly never, so this is all that an ordinary record costs.
+    #[inline]
+    fn suspect(&self, shape: &Shape, timestamp: i64) -> bool {
+        shape.key_length < 0 && self.rules.compacted
+            || self.append_time.is_some()
+            || out_of_range(timestamp, self.rules)
+    }
+
+    #[cold]
     fn fault(&self, shape: &Shape, timestamp: i64) -> Option<RecordFault> {
         let rules = self.rules;
         let offset = i64::from(shape.offset_delta);

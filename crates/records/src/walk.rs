@@ -7,8 +7,8 @@ use crate::varint::Source;
 
 /// Bytes that records are walked in.
 pub trait RecordSource: Source<Error = RecordError> {
-    /// Bytes passed so far.
-    fn position(&self) -> u64;
+    /// Passes one record, checking that every length in it adds up.
+    fn walk_record(&mut self) -> Result<Shape, RecordError>;
     fn skip(&mut self, count: u64) -> Result<(), RecordError>;
     /// Fails unless everything was read.
     fn finish(&mut self) -> Result<(), RecordError>;
@@ -18,14 +18,14 @@ pub trait RecordSource: Source<Error = RecordError> {
 #[derive(Clone)]
 pub struct Slice<'a> {
     rest: &'a [u8],
-    size: usize,
 }
 
 impl<'a> Slice<'a> {
     pub fn new(bytes: &'a [u8]) -> Slice<'a> {
-        Slice { rest: bytes, size: bytes.len() }
+        Slice { rest: bytes }
     }
 
+    #[inline]
     pub fn take(&mut self, count: usize) -> Result<&'a [u8], RecordError> {
         let (taken, rest) =
             self.rest.split_at_checked(count).ok_or(RecordError::Truncated { expected: count as i64 })?;
@@ -51,13 +51,36 @@ impl Source for Slice<'_> {
     fn malformed(&self) -> RecordError {
         RecordError::Structure
     }
+
+    /// Numbers of one and two bytes, which nearly all are, without a look at each byte's bounds.
+    #[inline(always)]
+    fn unsigned(&mut self, bytes_max: u32) -> Result<u64, RecordError> {
+        match self.rest {
+            [first, rest @ ..] if *first < 0x80 => {
+                self.rest = rest;
+                Ok(u64::from(*first))
+            }
+            [first, second, rest @ ..] if *second < 0x80 => {
+                self.rest = rest;
+                Ok(u64::from(*first & 0x7f) | u64::from(*second) << 7)
+            }
+            _ => self.unsigned_slow(bytes_max),
+        }
+    }
 }
 
 impl RecordSource for Slice<'_> {
-    fn position(&self) -> u64 {
-        (self.size - self.rest.len()) as u64
+    /// The size leads to the next record at once, so that the processor begins it before it is through this one.
+    #[inline]
+    fn walk_record(&mut self) -> Result<Shape, RecordError> {
+        let size = record_size(self)?;
+        let mut body = Slice::new(self.take(size as usize)?);
+        let shape = walk_body(&mut body)?;
+        check_size(size, size - body.rest.len() as u64)?;
+        Ok(shape)
     }
 
+    #[inline]
     fn skip(&mut self, count: u64) -> Result<(), RecordError> {
         let count = usize::try_from(count).map_err(|_| RecordError::Structure)?;
         self.take(count).map(|_| ())
@@ -110,8 +133,12 @@ impl Source for Stream<'_> {
 }
 
 impl RecordSource for Stream<'_> {
-    fn position(&self) -> u64 {
-        self.position
+    fn walk_record(&mut self) -> Result<Shape, RecordError> {
+        let size = record_size(self)?;
+        let start = self.position;
+        let shape = walk_body(self)?;
+        check_size(size, self.position - start)?;
+        Ok(shape)
     }
 
     fn skip(&mut self, count: u64) -> Result<(), RecordError> {
@@ -143,13 +170,15 @@ pub struct Shape {
     pub value_length: i32,
 }
 
-/// Passes one record, checking that every length in it adds up.
-pub fn walk_record<S: RecordSource>(source: &mut S) -> Result<Shape, RecordError> {
-    let size = i64::from(source.varint().map_err(premature)?);
-    if size < 0 {
-        return Err(RecordError::Truncated { expected: size });
-    }
-    let start = source.position();
+#[inline]
+fn record_size<S: RecordSource>(source: &mut S) -> Result<u64, RecordError> {
+    let size = source.varint().map_err(premature)?;
+    u64::try_from(size).map_err(|_| RecordError::Truncated { expected: size.into() })
+}
+
+/// Passes what follows a record's size.
+#[inline]
+fn walk_body<S: RecordSource>(source: &mut S) -> Result<Shape, RecordError> {
     source.byte()?; // attributes, unused
     let timestamp_delta = source.varlong()?;
     let offset_delta = source.varint()?;
@@ -165,11 +194,11 @@ pub fn walk_record<S: RecordSource>(source: &mut S) -> Result<Shape, RecordError
         source.skip(key)?;
         skip_nullable(source)?;
     }
-    let read = (source.position() - start) as i64;
-    if read != size {
-        return Err(RecordError::Size { expected: size, read });
-    }
     Ok(Shape { timestamp_delta, offset_delta, key_length, value_length })
+}
+
+fn check_size(size: u64, read: u64) -> Result<(), RecordError> {
+    if size == read { Ok(()) } else { Err(RecordError::Size { expected: size as i64, read: read as i64 }) }
 }
 
 /// Bytes that end where a record should begin were counted wrong.
@@ -180,6 +209,7 @@ pub fn premature(error: RecordError) -> RecordError {
     }
 }
 
+#[inline]
 fn skip_nullable<S: RecordSource>(source: &mut S) -> Result<i32, RecordError> {
     let length = source.varint()?.max(-1);
     if let Ok(count) = u64::try_from(length) {

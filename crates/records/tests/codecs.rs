@@ -7,7 +7,7 @@ use records::Codec;
 use records::compression::{CompressionError, compress, decompress};
 
 fn input() -> Vec<u8> {
-    (0..400_000u32).map(|i| (i / 11 ^ i >> 10) as u8).collect()
+    (0..400_000u32).map(|i| ((i / 11) ^ (i >> 10)) as u8).collect()
 }
 
 fn read(codec: Codec, bytes: &[u8]) -> Result<Vec<u8>, CompressionError> {

@@ -6,8 +6,8 @@ use std::io;
 
 use lz4::block::{self, CompressionMode};
 
-use super::CompressionError;
 use super::xxhash::xxh32;
+use super::{CompressionError, room};
 
 const MAGIC: [u8; 4] = [0x04, 0x22, 0x4d, 0x18];
 const VERSION: u8 = 0x40;
@@ -89,17 +89,17 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// The next block; empty at the end.
-    pub fn next_block(&mut self, out: &mut Vec<u8>) -> Result<(), CompressionError> {
-        out.clear();
-        while out.is_empty() && !self.finished {
+    /// The size of the next block, which is put at the start of `buffer`; 0 at the end.
+    pub fn next_block(&mut self, buffer: &mut Vec<u8>) -> Result<usize, CompressionError> {
+        let mut filled = 0;
+        while filled == 0 && !self.finished {
             let word = u32::from_le_bytes(self.array()?);
             let size = (word & !STORED) as usize;
             if size == 0 {
                 self.finished = true;
                 let trailer = if self.flags & CONTENT_CHECKSUM != 0 { 4 } else { 0 };
                 self.take(trailer)?;
-                return Ok(());
+                break;
             }
             if size > self.block_size_max {
                 return Err(CompressionError::Corrupt("lz4: Block size exceeded max"));
@@ -108,23 +108,20 @@ impl<'a> Reader<'a> {
             if self.flags & BLOCK_CHECKSUM != 0 && u32::from_le_bytes(self.array()?) != xxh32(block) {
                 return Err(CompressionError::Corrupt("lz4: Block checksum mismatch"));
             }
-            self.expand(block, word & STORED != 0, out)?;
+            filled = self.expand(block, word & STORED != 0, buffer)?;
         }
-        Ok(())
+        Ok(filled)
     }
 
-    fn expand(&self, block: &[u8], stored: bool, out: &mut Vec<u8>) -> Result<(), CompressionError> {
+    fn expand(&self, block: &[u8], stored: bool, buffer: &mut Vec<u8>) -> Result<usize, CompressionError> {
         if stored {
-            out.extend_from_slice(block);
-            return Ok(());
+            room(buffer, block.len()).copy_from_slice(block);
+            return Ok(block.len());
         }
         // no byte of LZ4 gives more than 255
         let size_max = self.block_size_max.min(block.len().saturating_mul(255));
-        out.resize(size_max, 0);
-        let size = block::decompress_to_buffer(block, Some(size_max as i32), out)
-            .map_err(|_| CompressionError::Corrupt("lz4: corrupt block"))?;
-        out.truncate(size);
-        Ok(())
+        block::decompress_to_buffer(block, Some(size_max as i32), room(buffer, size_max))
+            .map_err(|_| CompressionError::Corrupt("lz4: corrupt block"))
     }
 
     fn take(&mut self, count: usize) -> Result<&'a [u8], CompressionError> {

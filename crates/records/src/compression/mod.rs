@@ -165,7 +165,9 @@ pub fn decompress(codec: Codec, input: &[u8], bytes_max: usize) -> Result<Vec<u8
 pub struct Decompressor<'a> {
     codec: Codec,
     state: State<'a>,
-    piece: Vec<u8>,
+    /// Grows to the largest piece and is not cleared between them.
+    buffer: Vec<u8>,
+    filled: usize,
     bytes_max: usize,
     left: usize,
 }
@@ -183,62 +185,56 @@ const PIECE_SIZE: usize = 16 * 1024;
 
 impl<'a> Decompressor<'a> {
     pub fn new(codec: Codec, input: &'a [u8], bytes_max: usize) -> Result<Self, CompressionError> {
+        let failed = |error| CompressionError::Codec { codec, error };
         let state = match codec {
             Codec::None => State::None(input),
             Codec::Gzip => State::Gzip(Box::new(gzip::Reader::new(input))),
-            Codec::Snappy => State::Snappy(snappy::Reader::new(input)?),
+            Codec::Snappy => State::Snappy(snappy::Reader::new(input)),
             Codec::Lz4 => State::Lz4(lz4::Reader::new(input)?),
-            Codec::Zstd => State::Zstd(
-                zstd::Reader::new(input).map_err(|error| CompressionError::Codec { codec, error })?,
-            ),
+            Codec::Zstd => State::Zstd(zstd::Reader::new(input).map_err(failed)?),
         };
-        Ok(Decompressor { codec, state, piece: Vec::new(), bytes_max, left: bytes_max })
+        Ok(Decompressor { codec, state, buffer: Vec::new(), filled: 0, bytes_max, left: bytes_max })
     }
 
     /// The bytes of the last `advance`; empty before the first and at the end.
     pub fn piece(&self) -> &[u8] {
-        &self.piece
+        self.buffer.get(..self.filled).unwrap_or_default()
     }
 
     /// Decompresses the next piece.
     pub fn advance(&mut self) -> Result<(), CompressionError> {
-        let result = self.fill();
-        if result.is_err() {
-            self.piece.clear();
-        }
-        result?;
-        self.left =
-            self.left.checked_sub(self.piece.len()).ok_or(CompressionError::TooLarge(self.bytes_max))?;
+        self.filled = 0;
+        let filled = self.fill()?;
+        self.left = self.left.checked_sub(filled).ok_or(CompressionError::TooLarge(self.bytes_max))?;
+        self.filled = filled;
         Ok(())
     }
 
-    fn fill(&mut self) -> Result<(), CompressionError> {
-        let piece = &mut self.piece;
+    fn fill(&mut self) -> Result<usize, CompressionError> {
+        let buffer = &mut self.buffer;
         // one byte past the maximum may be produced, so that what is too long is seen to be so
         let limit = self.left.saturating_add(1);
         let codec = self.codec;
         let failed = |error| CompressionError::Codec { codec, error };
         match &mut self.state {
             State::None(rest) => {
-                piece.clear();
-                piece.extend_from_slice(rest.get(..limit).unwrap_or(rest));
-                *rest = rest.get(piece.len()..).unwrap_or_default();
-                Ok(())
+                let (piece, behind) = rest.split_at(rest.len().min(limit));
+                *rest = behind;
+                room(buffer, piece.len()).copy_from_slice(piece);
+                Ok(piece.len())
             }
-            State::Gzip(reader) => {
-                piece.resize(PIECE_SIZE.min(limit), 0);
-                let count = reader.read(piece).map_err(failed)?;
-                piece.truncate(count);
-                Ok(())
-            }
-            State::Zstd(reader) => {
-                piece.resize(PIECE_SIZE.min(limit), 0);
-                let count = reader.read(piece).map_err(failed)?;
-                piece.truncate(count);
-                Ok(())
-            }
-            State::Snappy(reader) => reader.next_block(piece, self.left, self.bytes_max),
-            State::Lz4(reader) => reader.next_block(piece),
+            State::Gzip(reader) => reader.read(room(buffer, PIECE_SIZE.min(limit))).map_err(failed),
+            State::Zstd(reader) => reader.read(room(buffer, PIECE_SIZE.min(limit))).map_err(failed),
+            State::Snappy(reader) => reader.next_block(buffer, self.left, self.bytes_max),
+            State::Lz4(reader) => reader.next_block(buffer),
         }
     }
+}
+
+/// The first `size` bytes of `buffer`, which grows to hold them.
+fn room(buffer: &mut Vec<u8>, size: usize) -> &mut [u8] {
+    if buffer.len() < size {
+        buffer.resize(size, 0);
+    }
+    buffer.get_mut(..size).unwrap_or_default()
 }

@@ -1,6 +1,6 @@
 //! Snappy in xerial framing as Java writes it (blocks of 32 KiB), and raw as some other clients send it.
 
-use super::CompressionError;
+use super::{CompressionError, room};
 
 const MAGIC: &[u8; 8] = b"\x82SNAPPY\0";
 const HEADER_SIZE: usize = 16;
@@ -36,21 +36,19 @@ pub struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    pub fn new(input: &'a [u8]) -> Result<Reader<'a>, CompressionError> {
+    pub fn new(input: &'a [u8]) -> Reader<'a> {
         let framed = input.starts_with(MAGIC) && input.len() >= HEADER_SIZE;
-        Ok(Reader { rest: input, framed, decoder: snap::raw::Decoder::new() })
+        Reader { rest: input, framed, decoder: snap::raw::Decoder::new() }
     }
 
-    /// The next block; empty at the end.
+    /// The size of the next block, which is put at the start of `buffer`; 0 at the end.
     pub fn next_block(
         &mut self,
-        out: &mut Vec<u8>,
+        buffer: &mut Vec<u8>,
         left: usize,
         bytes_max: usize,
-    ) -> Result<(), CompressionError> {
-        out.clear();
-        while out.is_empty() {
-            let Some(block) = self.next_compressed()? else { return Ok(()) };
+    ) -> Result<usize, CompressionError> {
+        while let Some(block) = self.next_compressed()? {
             let size = snap::raw::decompress_len(block).map_err(|_| CORRUPT)?;
             if size > left {
                 return Err(CompressionError::TooLarge(bytes_max));
@@ -58,10 +56,12 @@ impl<'a> Reader<'a> {
             if size > block.len().saturating_mul(EXPANSION_MAX) {
                 return Err(CORRUPT);
             }
-            out.resize(size, 0);
-            self.decoder.decompress(block, out).map_err(|_| CORRUPT)?;
+            self.decoder.decompress(block, room(buffer, size)).map_err(|_| CORRUPT)?;
+            if size > 0 {
+                return Ok(size);
+            }
         }
-        Ok(())
+        Ok(0)
     }
 
     fn next_compressed(&mut self) -> Result<Option<&'a [u8]>, CompressionError> {
