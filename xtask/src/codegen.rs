@@ -31,6 +31,11 @@ pub struct Codegen {
     golden: Option<PathBuf>,
 }
 
+/// Fails where the committed output is not what the schemas give.
+pub fn check() -> Result<()> {
+    Codegen { check: true, import: None, golden: None }.run()
+}
+
 /// Path below the folder to content.
 type Files = BTreeMap<PathBuf, String>;
 
@@ -46,7 +51,7 @@ impl Codegen {
         }
         let generated = generate(&read_schemas(&schemas)?)?;
         let target = protocol.join("src/generated");
-        if self.check { check(&target, &generated) } else { write(&target, &generated) }
+        if self.check { compare(&target, &generated) } else { write(&target, &generated) }
     }
 }
 
@@ -141,7 +146,7 @@ fn write(folder: &Path, files: &Files) -> Result<()> {
     Ok(())
 }
 
-fn check(folder: &Path, files: &Files) -> Result<()> {
+fn compare(folder: &Path, files: &Files) -> Result<()> {
     let present = read_tree(folder)?;
     let mut wrong: Vec<_> = files.iter().filter(|(path, text)| present.get(*path) != Some(text)).collect();
     let extra: Vec<_> = present.iter().filter(|(path, _)| !files.contains_key(*path)).collect();

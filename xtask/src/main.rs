@@ -5,6 +5,7 @@ use clap::{Parser, Subcommand};
 
 mod ci;
 mod codegen;
+mod fuzz;
 mod shell;
 mod tidy;
 
@@ -21,6 +22,8 @@ enum Command {
     Ci,
     /// Protocol messages from their schemas
     Codegen(codegen::Codegen),
+    /// Random and mutated bytes for every decoder
+    Fuzz(fuzz::Fuzz),
     /// Layers, file headers and sizes
     Tidy,
 }
@@ -29,6 +32,7 @@ fn main() -> Result<()> {
     match Arguments::parse().command {
         Command::Ci => ci::run(),
         Command::Codegen(codegen) => codegen.run(),
+        Command::Fuzz(fuzz) => fuzz.run(),
         Command::Tidy => tidy::run(),
     }
 }

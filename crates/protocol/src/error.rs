@@ -9,6 +9,8 @@ pub enum DecodeError {
     InvalidLength(i64),
     #[error("null where a value is required")]
     Null,
+    #[error("more elements than a message of this size may hold in memory")]
+    TooManyElements,
     #[error("a variable-length number is too long")]
     InvalidVarint,
     #[error("unknown API key {0}")]

@@ -3,6 +3,7 @@
 //! Never here: what a request means.
 
 mod api;
+pub mod api_versions;
 mod error;
 mod error_code;
 #[rustfmt::skip]

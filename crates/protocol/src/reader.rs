@@ -6,6 +6,11 @@ use types::Uuid;
 
 use crate::{DecodeError, Part, Records, Str};
 
+/// Memory that arrays may take for each byte of the frame, and beyond that for any frame. An empty string is one byte
+/// on the wire and 32 in memory; whole messages with data in them stay below 6.
+const MEMORY_PER_BYTE: usize = 8;
+const MEMORY_MIN: usize = 4 << 20;
+
 /// A position in a frame. `flexible` says which form strings, arrays and tags have.
 #[derive(Debug)]
 pub struct Reader {
@@ -14,13 +19,16 @@ pub struct Reader {
     /// End of what may be read now: that of the frame, or of the tagged field that is being read.
     end: usize,
     flexible: bool,
+    /// What arrays may still take, in bytes.
+    memory: usize,
     error: Option<DecodeError>,
 }
 
 impl Reader {
     pub fn new(frame: Bytes) -> Reader {
         let end = frame.len();
-        Reader { frame, at: 0, end, flexible: false, error: None }
+        let memory = end.saturating_mul(MEMORY_PER_BYTE).saturating_add(MEMORY_MIN);
+        Reader { frame, at: 0, end, flexible: false, memory, error: None }
     }
 
     pub fn remaining(&self) -> usize {
@@ -220,12 +228,17 @@ impl Reader {
         }
     }
 
-    /// Every element takes at least one byte, so `count` (held against the bytes left) bounds the loop. Memory is
-    /// reserved for no more elements than the bytes left could fill if they were as large on the wire; more only as
-    /// they really come.
+    /// Every element takes at least one byte, so `count` (held against the bytes left) bounds the loop. All memory is
+    /// taken at once, after it was held against what is left for this frame.
     fn elements<T: Part>(&mut self, count: usize, version: i16) -> Vec<T> {
-        let plausible = self.remaining() / size_of::<T>().max(1) + 1;
-        let mut elements = Vec::with_capacity(count.min(plausible));
+        match count.checked_mul(size_of::<T>()).and_then(|size| self.memory.checked_sub(size)) {
+            Some(left) => self.memory = left,
+            None => {
+                self.fail(DecodeError::TooManyElements);
+                return Vec::new();
+            }
+        }
+        let mut elements = Vec::with_capacity(count);
         for _ in 0..count {
             let element = T::read(self, version);
             if self.failed() {
@@ -329,6 +342,16 @@ mod tests {
         let mut reader = reader(b"\x7f\xff\xff\xff\x00\x00", false);
         assert_eq!(reader.array::<i32>(0), Vec::<i32>::new());
         assert_eq!(reader.check(), Err(DecodeError::InvalidLength(0x7fff_ffff)));
+    }
+
+    #[test]
+    fn arrays_take_no_more_memory_than_the_frame_allows() {
+        let mut frame = vec![0x81, 0x80, 0x80, 0x02];
+        frame.resize(4 + (4 << 20), 1);
+        let mut reader = Reader::new(Bytes::from(frame));
+        reader.set_flexible(true);
+        assert_eq!(reader.array::<Str>(0), Vec::<Str>::new());
+        assert_eq!(reader.check(), Err(DecodeError::TooManyElements));
     }
 
     #[test]

@@ -1,39 +1,13 @@
 //! Bytes made by Kafka's own classes (`testdata/golden`): every message in every version is decoded and encoded to
 //! the same bytes, and our defaults give the bytes of Kafka's defaults.
 
+mod golden_rows;
+
 use std::collections::BTreeMap;
-use std::io::Read;
 
 use bytes::Bytes;
+use golden_rows::{Golden, rows};
 use protocol::{Message, Reader, RequestHeader, ResponseHeader, Writer};
-
-/// A row of the golden file.
-struct Golden {
-    name: String,
-    version: i16,
-    variant: String,
-    bytes: Bytes,
-}
-
-fn rows() -> Vec<Golden> {
-    let packed: &[u8] = include_bytes!("../testdata/golden/messages.gz");
-    let mut text = String::new();
-    flate2::read::GzDecoder::new(packed).read_to_string(&mut text).unwrap();
-    text.lines()
-        .map(|line| {
-            let words: Vec<&str> = line.split(' ').collect();
-            let hex = words[4].as_bytes().chunks(2);
-            Golden {
-                name: words[1].to_owned(),
-                version: words[2].parse().unwrap(),
-                variant: words[3].to_owned(),
-                bytes: hex
-                    .map(|two| u8::from_str_radix(std::str::from_utf8(two).unwrap(), 16).unwrap())
-                    .collect(),
-            }
-        })
-        .collect()
-}
 
 fn check<M: Message>(row: &Golden) -> Result<(), String> {
     let mut reader = Reader::new(row.bytes.clone());

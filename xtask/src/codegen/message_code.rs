@@ -76,10 +76,20 @@ impl Code<'_> {
                 let versions = if shared { self.message.versions } else { member.versions };
                 let fields = self.fields_of(member.field, inner).to_vec();
                 ensure!(!fields.is_empty(), "{inner} is not described");
+                ensure!(self.takes_a_byte(&fields, member.versions), "{inner} may be empty");
                 self.structure(inner, &fields, versions)?;
             }
         }
         Ok(())
+    }
+
+    /// Readers hold the count of an array against the bytes left, so an element must take at least one.
+    fn takes_a_byte(&self, fields: &[Field], versions: Versions) -> bool {
+        let flexible_from = self.message.flexible.map_or(i16::MAX, |flexible| flexible.min);
+        let within = |version: i16, range: Versions| range.min <= version && version <= range.max;
+        (versions.min..=versions.max).all(|version| {
+            version >= flexible_from || fields.iter().any(|field| within(version, field.versions))
+        })
     }
 
     fn definition(&mut self, name: &str, fields: &[Member]) {
