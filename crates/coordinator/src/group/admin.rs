@@ -107,6 +107,8 @@ pub(crate) fn delete(
             Some(group) if group.has_members() => ErrorCode::NonEmptyGroup,
             Some(group) => {
                 let pending = group.pending.values().flat_map(|offsets| offsets.iter());
+                let pending =
+                    pending.filter(|(topic, partition, _)| group.offsets.get(topic, *partition).is_none());
                 for (topic, partition, _) in group.offsets.iter().chain(pending) {
                     records.push(tombstone(id, topic, partition));
                 }

@@ -61,6 +61,7 @@ impl ClassicGroup {
     fn remove_refused(&mut self, member_id: &str, turn: &mut Turn) {
         if let Some(member) = self.remove(member_id) {
             self.answer_removed(member, ErrorCode::GroupMaxSizeReached, turn);
+            self.complete_join_if_all_joined(turn);
         }
     }
 
