@@ -13,7 +13,7 @@ use crate::shell::root;
 const TARGETS: &[(&str, &str)] = &[("protocol", "robustness")];
 
 /// Seeds between two looks at the clock.
-const ROUND: u64 = 20;
+const ROUND: u64 = 500;
 
 #[derive(Args)]
 pub struct Fuzz {
@@ -24,7 +24,7 @@ pub struct Fuzz {
     #[arg(long, default_value_t = 1)]
     first: u64,
     /// How many seeds
-    #[arg(long, default_value_t = 200, conflicts_with = "seconds")]
+    #[arg(long, default_value_t = 1000, conflicts_with = "seconds")]
     seeds: u64,
     /// Goes on for this long instead, for each fuzzer
     #[arg(long)]

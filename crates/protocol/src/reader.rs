@@ -206,10 +206,11 @@ impl Reader {
         }
     }
 
-    pub fn records(&mut self) -> Records {
+    pub fn records(&mut self, nullable: bool) -> Records {
         match self.length(false) {
             Some(size) => self.take(size).into(),
-            None => Records::Null,
+            None if nullable => Records::Null,
+            None => self.null(),
         }
     }
 

@@ -304,14 +304,16 @@ impl<'a> Member<'a> {
 
     /// The test whether this version allows null.
     fn null_condition(&self) -> String {
-        let nullable = self.nullable_versions().unwrap_or(Versions { min: 0, max: -1 });
-        condition(nullable, self.versions).unwrap_or("true".to_owned())
+        match self.nullable_versions() {
+            Some(nullable) => condition(nullable, self.versions).unwrap_or("true".to_owned()),
+            None => "false".to_owned(),
+        }
     }
 
     fn reading(&self) -> String {
         let when = self.null_condition();
         match (&self.field.kind, self.is_option()) {
-            (FieldType::Records, _) if self.is_records() => "r.records()".to_owned(),
+            (FieldType::Records, _) if self.is_records() => format!("r.records({when})"),
             (FieldType::String, true) => format!("r.nullable_string({when})"),
             (FieldType::Bytes | FieldType::Records, true) => format!("r.nullable_bytes({when})"),
             (FieldType::Array(_), true) => format!("r.nullable_array({when}, v)"),
@@ -327,8 +329,7 @@ impl<'a> Member<'a> {
         let (when, name) = (self.null_condition(), &self.name);
         match (&self.field.kind, self.is_option()) {
             (FieldType::Records, _) if self.is_records() => {
-                let nullable = if self.nullable_versions().is_some() { when } else { "false".to_owned() };
-                format!("w.records({nullable}, &self.{name})")
+                format!("w.records({when}, &self.{name})")
             }
             (FieldType::String, true) => format!("w.nullable_string({when}, &self.{name})"),
             (FieldType::Bytes | FieldType::Records, true) => {

@@ -113,7 +113,7 @@ impl Part for PartitionData {
             snapshot_id: SnapshotId::default(),
             aborted_transactions: r.nullable_array(true, v),
             preferred_read_replica: if v >= 11 { r.i32() } else { -1 },
-            records: r.records(),
+            records: r.records(true),
         };
         r.tags(|r, tag| match tag {
             0 if v >= 12 => m.diverging_epoch = EpochEndOffset::read(r, v),

@@ -81,7 +81,7 @@ impl Part for PartitionSnapshot {
             current_leader: LeaderIdAndEpoch::default(),
             size: r.i64(),
             position: r.i64(),
-            unaligned_records: r.records(),
+            unaligned_records: r.records(false),
         };
         r.tags(|r, tag| match tag {
             0 => m.current_leader = LeaderIdAndEpoch::read(r, v),

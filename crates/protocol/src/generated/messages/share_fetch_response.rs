@@ -84,7 +84,7 @@ impl Part for PartitionData {
             acknowledge_error_code: r.i16(),
             acknowledge_error_message: r.nullable_string(true),
             current_leader: LeaderIdAndEpoch::read(r, v),
-            records: r.records(),
+            records: r.records(false),
             acquired_records: r.array(v),
         };
         r.skip_tags();
