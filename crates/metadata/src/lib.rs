@@ -2,3 +2,6 @@
 //! every config there is (`configs`). Pure: no clock, no files, no threads.
 
 pub mod configs;
+pub mod controller;
+pub mod features;
+pub mod image;

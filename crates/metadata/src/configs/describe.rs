@@ -98,7 +98,13 @@ pub fn group(overrides: &Properties, layers: ConfigLayers<'_>) -> Vec<Entry> {
     registry::all(Scope::Group)
         .map(|row| {
             let broker_name = super::group::broker_synonym(row.name);
-            let mut synonyms = broker_name.map_or(Vec::new(), |name| layers.synonyms(&name, false));
+            let mut synonyms = match broker_name {
+                Some(name) => layers.synonyms(&name, false),
+                None => {
+                    let value = row.default_text().map(str::to_owned);
+                    vec![Synonym { name: row.name.to_owned(), value, source: ConfigSource::Default }]
+                }
+            };
             let default = synonyms.first().and_then(|synonym| synonym.value.clone());
             let value = overrides.get(row.name).cloned().or(default);
             let value = value.or_else(|| row.default_text().map(str::to_owned));
@@ -141,4 +147,25 @@ pub fn client_metrics(overrides: &Properties) -> Vec<Entry> {
 /// The value as Kafka prints it after parsing; text that does not parse is shown as it is.
 fn canonical(row: &Definition, text: &str) -> String {
     row.parse(text).map_or_else(|_| text.to_owned(), |value| value.text())
+}
+
+/// A topic's configs as the answer of CreateTopics has them: by name, the layer that really gave each value.
+pub fn effective_topic(overrides: &Properties, layers: ConfigLayers<'_>) -> Vec<Entry> {
+    let rows = registry::all(Scope::Topic).filter(|row| !row.internal || overrides.contains_key(row.name));
+    rows.map(|row| {
+        let (value, source) = match overrides.get(row.name) {
+            Some(text) => (Some(text.clone()), ConfigSource::DynamicTopic),
+            None => layers.topic_default(row),
+        };
+        Entry {
+            name: row.name.to_owned(),
+            value: value.map(|text| canonical(row, &text)),
+            source,
+            read_only: false,
+            sensitive: false,
+            synonyms: Vec::new(),
+            definition: Some(row),
+        }
+    })
+    .collect()
 }
