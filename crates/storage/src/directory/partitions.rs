@@ -1,0 +1,134 @@
+//! The partitions' directories of a log directory: listing, opening, making, renaming, removing.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use types::{Offset, TopicPartition, Uuid};
+
+use super::LogDirectory;
+use crate::config::LogConfig;
+use crate::error::{At, Result};
+use crate::log::{Log, LogOptions, Opened};
+use crate::names::{DirectoryKind, parse_partition_directory, partition_directory};
+use crate::partition_metadata;
+
+/// A partition's directory, not opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartitionDirectory {
+    pub partition: TopicPartition,
+    pub kind: DirectoryKind,
+    /// Of `partition.metadata`; None where there is none, or the directory is no current one.
+    pub topic_id: Option<Uuid>,
+    pub path: PathBuf,
+}
+
+impl LogDirectory {
+    /// All partitions' directories but `__cluster_metadata`, which is the quorum's.
+    pub fn partitions(&self) -> Result<Vec<PartitionDirectory>> {
+        let mut found = Vec::new();
+        for entry in self.file_system.read_directory(&self.path).at(|| self.path.clone())? {
+            let Some((partition, kind)) = parse_partition_directory(&entry.name) else { continue };
+            if !entry.is_directory || &*partition.topic == "__cluster_metadata" {
+                continue;
+            }
+            let path = self.path.join(&entry.name);
+            let topic_id = match kind {
+                DirectoryKind::Current => partition_metadata::read(&*self.file_system, &path)?,
+                _ => None,
+            };
+            found.push(PartitionDirectory { partition, kind, topic_id, path });
+        }
+        Ok(found)
+    }
+
+    /// Where a partition's log is or would be.
+    pub fn partition_path(&self, partition: &TopicPartition) -> PathBuf {
+        self.path.join(partition_directory(partition, DirectoryKind::Current, Uuid::ZERO))
+    }
+
+    /// Options for a log that starts at 0.
+    pub fn log_options(&self, partition: &TopicPartition, config: Arc<LogConfig>, now_ms: i64) -> LogOptions {
+        LogOptions {
+            file_system: Arc::clone(&self.file_system),
+            directory: self.partition_path(partition),
+            partition: partition.clone(),
+            config,
+            recovery_point: Offset::ZERO,
+            start_offset: Offset::ZERO,
+            clean: false,
+            now_ms,
+            seed: now_ms as u64 ^ u64::from(partition.partition.unsigned_abs()).rotate_left(32),
+        }
+    }
+
+    /// Opens the log of a directory that `partitions` has found. May be called from several threads.
+    pub fn open_log(
+        &self,
+        partition: &TopicPartition,
+        config: Arc<LogConfig>,
+        points: &super::StartPoints,
+        clean: bool,
+        now_ms: i64,
+    ) -> Result<(Log, Opened)> {
+        let options = LogOptions {
+            recovery_point: points.recovery_points.get(partition).copied().unwrap_or(Offset::ZERO),
+            start_offset: points.start_offsets.get(partition).copied().unwrap_or(Offset::ZERO),
+            clean,
+            ..self.log_options(partition, config, now_ms)
+        };
+        Log::open(options)
+    }
+
+    pub fn create_log(
+        &self,
+        partition: &TopicPartition,
+        topic_id: Option<Uuid>,
+        config: Arc<LogConfig>,
+        now_ms: i64,
+    ) -> Result<Log> {
+        Log::create(self.log_options(partition, config, now_ms), topic_id)
+    }
+
+    /// Renames a partition's directory so that its name is free: to be deleted, or stray. Readers' slices stay
+    /// good. `unique` keeps names apart.
+    pub fn rename_partition(&self, log: Log, kind: DirectoryKind, unique: Uuid) -> Result<PathBuf> {
+        let (partition, from) = (log.partition().clone(), log.directory().to_owned());
+        drop(log);
+        self.rename(&partition, &from, kind, unique)
+    }
+
+    /// As `rename_partition`, for one that is not opened.
+    pub fn rename_directory(
+        &self,
+        directory: &PartitionDirectory,
+        kind: DirectoryKind,
+        unique: Uuid,
+    ) -> Result<PathBuf> {
+        self.rename(&directory.partition, &directory.path, kind, unique)
+    }
+
+    fn rename(
+        &self,
+        partition: &TopicPartition,
+        from: &Path,
+        kind: DirectoryKind,
+        unique: Uuid,
+    ) -> Result<PathBuf> {
+        let to = self.path.join(partition_directory(partition, kind, unique));
+        self.file_system.rename(from, &to).at(|| from.to_owned())?;
+        Ok(to)
+    }
+
+    /// Removes a directory that was renamed for deletion, with all its files.
+    pub fn remove_directory(&self, path: &Path) -> Result<()> {
+        match self.file_system.remove_directory_all(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            removed => removed.at(|| path.to_owned()),
+        }
+    }
+
+    /// Makes the names in this directory last: renames, new partitions.
+    pub fn sync_names(&self) -> Result<()> {
+        self.file_system.sync_directory(&self.path).at(|| self.path.clone())
+    }
+}

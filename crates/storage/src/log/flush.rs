@@ -1,0 +1,153 @@
+//! Syncs in two steps: a plan that any thread carries out, and the news that it was. While one is under way,
+//! appends go on; all of them share the next one (group commit).
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use platform::{File, FileSystem};
+use types::Offset;
+
+use super::Log;
+use crate::checkpoint::{self, LEADER_EPOCH};
+use crate::error::{Error, Result};
+
+/// How far a plan reaches. Given back to the log when the plan is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlushedTo {
+    pub offset: Offset,
+    truncations: u32,
+}
+
+/// What is to be synced: small files to be replaced, files, then names. If it fails, the log directory has failed.
+/// One at a time for a log.
+#[derive(Clone, Debug)]
+pub struct FlushPlan {
+    pub replacements: Vec<(PathBuf, Vec<u8>)>,
+    pub files: Vec<Arc<dyn File>>,
+    pub directories: Vec<PathBuf>,
+    pub to: FlushedTo,
+    log_directory: PathBuf,
+}
+
+impl FlushPlan {
+    /// Syncs everything. Blocks; for a disk worker. Never tried again.
+    pub fn run(&self, file_system: &dyn FileSystem) -> Result<()> {
+        let failed = |error| Error::DirectoryFailed { path: self.log_directory.clone(), error };
+        let replace = |(path, bytes): &(PathBuf, Vec<u8>)| file_system.write_atomically(path, bytes);
+        self.replacements.iter().try_for_each(replace).map_err(failed)?;
+        self.files.iter().try_for_each(|file| file.sync()).map_err(failed)?;
+        self.directories.iter().try_for_each(|path| file_system.sync_directory(path)).map_err(failed)
+    }
+}
+
+impl Log {
+    /// Whether `flush.messages` or `flush.ms` asks for a sync.
+    pub fn flush_due(&self, now_ms: i64) -> bool {
+        let unflushed = self.end_offset.0.saturating_sub(self.recovery_point.0);
+        unflushed > 0
+            && (unflushed >= self.config.flush_messages
+                || now_ms.saturating_sub(self.last_flush_ms) >= self.config.flush_ms)
+    }
+
+    /// Bytes, in whole segments but for the active one, that no sync has reached. For a background flush.
+    pub fn unflushed_bytes(&mut self) -> u64 {
+        let first = self.segment_of(self.recovery_point);
+        let whole: u64 = self.segments.iter().skip(first + 1).map(|segment| u64::from(segment.size)).sum();
+        let (recovery_point, end) = (self.recovery_point, self.end_offset);
+        if recovery_point >= end {
+            return whole;
+        }
+        let Ok((segment, place)) = self.segment(first) else { return whole };
+        let found = segment.find(place, recovery_point).ok().flatten();
+        whole + u64::from(segment.size - found.map_or(segment.size, |found| found.position.min(segment.size)))
+    }
+
+    /// What makes everything up to the end last. Also due after a roll.
+    pub fn flush_plan(&mut self, now_ms: i64) -> Result<FlushPlan> {
+        self.plan(now_ms, false)
+    }
+
+    /// As `flush_plan`, with the active segment's indexes and a producer snapshot, so that recovery reads no more
+    /// than what comes after. For a background flush that moves the recovery point on.
+    pub fn checkpoint_plan(&mut self, now_ms: i64) -> Result<FlushPlan> {
+        self.take_snapshot()?;
+        self.plan(now_ms, true)
+    }
+
+    fn plan(&mut self, now_ms: i64, with_active_indexes: bool) -> Result<FlushPlan> {
+        let mut files = Vec::new();
+        let active = self.segments.len() - 1;
+        for index in self.segment_of(self.recovery_point)..=active {
+            let indexes = with_active_indexes || index < active;
+            let (segment, place) = self.segment(index)?;
+            if indexes {
+                segment.write_indexes(place)?;
+            }
+            segment.take_unsynced(place, indexes, &mut files)?;
+        }
+        let replacements = self.changed_epochs().into_iter().collect();
+        files.append(&mut self.unsynced_files);
+        let mut directories = Vec::new();
+        if std::mem::take(&mut self.unsynced_names) {
+            directories.push(self.place.directory.clone());
+        }
+        if std::mem::take(&mut self.unsynced_directory) {
+            directories.extend(self.place.directory.parent().map(PathBuf::from));
+        }
+        self.last_flush_ms = now_ms;
+        let to = FlushedTo { offset: self.end_offset, truncations: self.truncations };
+        Ok(FlushPlan { replacements, files, directories, to, log_directory: self.place.directory.clone() })
+    }
+
+    /// The plan was carried out.
+    pub fn flushed(&mut self, to: FlushedTo) {
+        if to.truncations == self.truncations {
+            self.recovery_point = self.recovery_point.max(to.offset.min(self.end_offset));
+        }
+    }
+
+    /// Plans, syncs and takes note: for tests, tools and the end.
+    pub fn flush(&mut self, now_ms: i64) -> Result<()> {
+        let plan = self.flush_plan(now_ms)?;
+        plan.run(&*self.place.file_system)?;
+        self.flushed(plan.to);
+        Ok(())
+    }
+
+    /// The epochs' checkpoint, if it is behind. Recovery finds the epochs of records past the recovery point in
+    /// them, so that the file need not be written whenever a leader changes.
+    fn changed_epochs(&mut self) -> Option<(PathBuf, Vec<u8>)> {
+        self.epochs.is_dirty().then(|| {
+            self.epochs.set_clean();
+            (self.place.directory.join(LEADER_EPOCH), checkpoint::encode_epochs(self.epochs.entries()))
+        })
+    }
+
+    /// Closes files that nothing has used since the last call. Readers' slices keep theirs open.
+    pub fn close_idle_files(&mut self) -> Result<()> {
+        let place = &self.place;
+        self.segments.iter_mut().try_for_each(|segment| segment.close_if_idle(place))
+    }
+
+    /// Everything is written and synced as a clean stop needs it; the caller then writes checkpoints and the
+    /// clean-shutdown file.
+    pub fn close(&mut self, now_ms: i64) -> Result<()> {
+        let place = &self.place;
+        let active = self.segments.back_mut().expect("a log has a segment");
+        if active.has_surplus() {
+            let size = active.size;
+            active.cut(place, size)?;
+        }
+        active.write_indexes(place)?;
+        for segment in self.segments.iter_mut().filter(|segment| segment.has_unwritten_entries()) {
+            segment.write_indexes(place)?;
+        }
+        self.take_snapshot()?;
+        let plan = self.plan(now_ms, true)?;
+        plan.run(&*self.place.file_system)?;
+        self.flushed(plan.to);
+        self.recovery_point = self.end_offset;
+        self.segments.iter_mut().for_each(|segment| segment.close());
+        Ok(())
+    }
+}

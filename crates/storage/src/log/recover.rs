@@ -1,0 +1,290 @@
+//! After an unclean stop: batches past the recovery point are read and checked, the first bad one and all behind
+//! it go, and indexes, epochs, producers and aborted transactions are made from what is left. After a clean stop
+//! only the end is looked for.
+
+use std::sync::Arc;
+
+use platform::OpenMode;
+use types::Offset;
+
+use super::Log;
+use super::open::{Listing, LogOptions, Opened};
+use crate::error::{At, Error, Result};
+use crate::names::LOG;
+use crate::segment::{Judged, Place, Scan, Window, truncate_aborted};
+
+impl Log {
+    pub(super) fn recover(&mut self, listing: &Listing, options: &LogOptions) -> Result<Opened> {
+        let mut opened = Opened::default();
+        let now_ms = options.now_ms;
+        if options.clean {
+            self.find_end(listing)?;
+            self.recovery_point = self.end_offset;
+        } else {
+            self.scan_unsynced(listing, now_ms, &mut opened)?;
+        }
+        if self.end_offset < options.start_offset {
+            self.truncate_fully_and_start_at(options.start_offset, now_ms)?;
+        }
+        let (start, end) = (options.start_offset.max(self.first_segment_base()), self.end_offset);
+        self.start_offset = start;
+        self.epochs.truncate_from_end(end);
+        self.epochs.truncate_from_start(start);
+        self.remove_snapshots(|offset| offset > end)?;
+        if options.clean {
+            self.load_producers(now_ms)?;
+        } else if self.end_offset > self.recovery_point || opened.truncated_bytes > 0 {
+            self.take_snapshot()?;
+        }
+        self.recovery_point = self.recovery_point.clamp(start, end);
+        self.segments.iter_mut().for_each(|segment| segment.close());
+        Ok(opened)
+    }
+
+    /// After a clean stop: the end of the active segment, and indexes that somebody has removed.
+    fn find_end(&mut self, listing: &Listing) -> Result<()> {
+        let place = &self.place;
+        for segment in self.segments.iter_mut().filter(|segment| segment.size > 0) {
+            if !listing.offset_indexes.contains(&segment.base) {
+                segment.rebuild_indexes(place)?;
+            }
+        }
+        let last = self.segments.len() - 1;
+        let size = self.active().size;
+        let (base, from) = self.start_at_index(last, None, size)?;
+        self.end_offset = base;
+        self.walk_segment(last, from, size, false, &mut |_, _| Ok(()))?;
+        let found = self.active().size;
+        if found < size {
+            let (segment, place) = self.segment(last)?;
+            segment.cut(place, found)?;
+        }
+        Ok(())
+    }
+
+    /// Newest snapshot, then what comes after it. A Kafka that stopped cleanly without any has no producers.
+    fn load_producers(&mut self, now_ms: i64) -> Result<()> {
+        let end = self.end_offset;
+        let had_snapshots = !self.snapshots.is_empty();
+        match self.load_snapshot(end, now_ms)? {
+            Some(from) => self.replay_producers(from, end),
+            None if had_snapshots => self.replay_producers(self.first_segment_base(), end),
+            None => Ok(()),
+        }
+    }
+
+    fn scan_unsynced(&mut self, listing: &Listing, now_ms: i64, opened: &mut Opened) -> Result<()> {
+        let place = &self.place;
+        let mut first = self.segments.partition_point(|s| s.base <= self.recovery_point).saturating_sub(1);
+        // a recovery point says nothing of a segment that a crash has taken the index from
+        for (index, segment) in self.segments.iter_mut().enumerate().take(first) {
+            if segment.size > 0 && !listing.offset_indexes.contains(&segment.base) {
+                first = first.min(index);
+                segment.clear_indexes(place)?;
+            }
+        }
+        let sizes: Vec<u32> = self.segments.iter().map(|segment| segment.size).collect();
+        let size_of = |index: usize| sizes.get(index).copied().unwrap_or(0);
+        let (from_offset, from) = self.start_at_index(first, Some(self.recovery_point), size_of(first))?;
+        let snapshot = self.load_snapshot(from_offset, now_ms)?;
+        self.remove_snapshots(|offset| offset > from_offset)?;
+        self.replay_producers(snapshot.unwrap_or(self.first_segment_base()), from_offset)?;
+
+        self.end_offset = from_offset;
+        let mut index = first;
+        let mut position = from;
+        while let Some(segment) = self.segments.get(index) {
+            let (base, size) = (segment.base, size_of(index));
+            let follows =
+                base == self.end_offset || index == first || (self.config.compact && base >= self.end_offset);
+            if !follows {
+                break;
+            }
+            self.end_offset = self.end_offset.max(base);
+            if index > first {
+                let (segment, place) = self.segment(index)?;
+                segment.clear_indexes(place)?;
+                segment.size = 0;
+            }
+            let place = &self.place;
+            let aborted = self.segments.get(index).is_some_and(|segment| segment.has_aborted);
+            let kept = aborted && truncate_aborted(place, base, self.end_offset)?;
+            if let Some(segment) = self.segments.get_mut(index) {
+                segment.has_aborted = kept;
+            }
+            let found = self.recover_segment(index, position, size)?;
+            opened.scanned_bytes += u64::from(found.saturating_sub(position));
+            index += 1;
+            position = 0;
+            if found < size {
+                opened.truncated_bytes += u64::from(size - found);
+                break;
+            }
+        }
+        while self.segments.len() > index {
+            opened.truncated_bytes += u64::from(self.active().size);
+            opened.removed_segments += 1;
+            self.remove_last_segment()?;
+        }
+        Ok(())
+    }
+
+    /// Checks a segment from a position on and cuts it behind its last good batch. Gives its size.
+    fn recover_segment(&mut self, index: usize, from: u32, size: u32) -> Result<u32> {
+        self.walk_segment(index, from, size, true, &mut |log, completed| {
+            log.index_aborted_in(index, &completed)
+        })?;
+        let is_last = index + 1 == self.segments.len();
+        let (segment, place) = self.segment(index)?;
+        if segment.size < size {
+            let found = segment.size;
+            segment.cut(place, found)?;
+        }
+        if !is_last {
+            segment.write_indexes(place)?;
+        }
+        Ok(segment.size)
+    }
+
+    /// Where to begin in a segment: at its last index entry (below `offset`), whose batch is there, or at its start.
+    /// The indexes then end there. Gives the batch's base offset and position.
+    fn start_at_index(&mut self, index: usize, below: Option<Offset>, size: u32) -> Result<(Offset, u32)> {
+        let (segment, place) = self.segment(index)?;
+        let base = segment.base;
+        if let Some(below) = below {
+            let below = segment.relative(below).unwrap_or(if below < base { 0 } else { i32::MAX as u32 });
+            segment.offset_index.keep_valid(place, below, size)?;
+            segment.time_index.keep_valid(place, below)?;
+        }
+        if let Some(entry) = segment.offset_index.last(place)? {
+            let file = Arc::clone(segment.file(place)?);
+            let mut window = Window::headers();
+            let mut scan = Scan { file: &file, window: &mut window, end: size.into(), verify: false };
+            if let Judged::Batch(header) =
+                scan.batch_at(entry.position.into()).at(|| place.path(base, LOG))?
+                && header.last_offset() == base.plus(entry.relative_offset.into())
+            {
+                segment.start_again_at(place, entry.position, header.base_offset())?;
+                return Ok((header.base_offset(), entry.position));
+            }
+        }
+        segment.start_again_at(place, 0, base)?;
+        Ok((base, 0))
+    }
+
+    /// Takes good batches into account, from a position to the first that is none. The segment's size is then
+    /// theirs.
+    fn walk_segment(
+        &mut self,
+        index: usize,
+        from: u32,
+        size: u32,
+        recovering: bool,
+        completed: &mut dyn FnMut(&mut Log, crate::producer::CompletedTransaction) -> Result<()>,
+    ) -> Result<()> {
+        let interval = self.config.index_interval_bytes;
+        let (segment, place) = self.segment(index)?;
+        let (base, path) = (segment.base, place.path(segment.base, LOG));
+        let file = Arc::clone(segment.file(place)?);
+        let mut window = if recovering { Window::whole() } else { Window::headers() };
+        let mut scan = Scan { file: &file, window: &mut window, end: size.into(), verify: recovering };
+        let mut position = u64::from(from);
+        loop {
+            let header = match scan.batch_at(position).at(|| path.clone())? {
+                Judged::Batch(header) => header,
+                Judged::Old => return Err(Error::unreadable(&path, "records of format 0 or 1 are not read")),
+                Judged::End | Judged::Damaged(_) => return Ok(()),
+            };
+            let fits = header.base_offset() >= self.end_offset.max(base)
+                && header.last_offset_delta() >= 0
+                && header.last_offset().0.saturating_sub(base.0) <= i64::from(i32::MAX);
+            if !fits {
+                return Ok(());
+            }
+            let (segment, place) = self.segment(index)?;
+            segment.note_batch(&header, interval);
+            segment.offset_index.0.write_full_blocks(place)?;
+            segment.time_index.entries.write_full_blocks(place)?;
+            self.end_offset = header.next_offset();
+            let patched = records::PatchedHeader::new(header);
+            if recovering {
+                if self.epochs.latest().is_none_or(|latest| header.leader_epoch() > latest) {
+                    self.epochs.assign(header.leader_epoch(), header.base_offset());
+                }
+                if header.has_producer_id() {
+                    let (start, size) = (records::HEADER_SIZE, header.size());
+                    let bytes = if header.is_control() { scan.bytes_at(position, size) } else { Ok(&[][..]) };
+                    let payload = bytes.at(|| path.clone())?.get(start..).unwrap_or_default().to_vec();
+                    if let Some(ended) = self.note_producer(&patched.header(), &payload)
+                        && ended.aborted
+                    {
+                        completed(self, ended)?;
+                    }
+                }
+            }
+            position += patched.header().size() as u64;
+        }
+    }
+
+    fn index_aborted_in(
+        &mut self,
+        index: usize,
+        ended: &crate::producer::CompletedTransaction,
+    ) -> Result<()> {
+        let later: Vec<_> = self.segments.drain(index + 1..).collect();
+        let indexed = self.index_aborted(ended);
+        self.segments.extend(later);
+        indexed
+    }
+
+    /// Feeds the batches from `from` to `end` to the producers' state. Their headers were good before.
+    pub(super) fn replay_producers(&mut self, from: Offset, end: Offset) -> Result<()> {
+        if from >= end {
+            return Ok(());
+        }
+        let mut window = Window::headers();
+        for index in self.segment_of(from)..self.segments.len() {
+            let (segment, place) = self.segment(index)?;
+            if segment.base >= end {
+                break;
+            }
+            window.reset();
+            let (path, file) = (place.path(segment.base, LOG), Arc::clone(segment.file(place)?));
+            let size = file.size().at(|| path.clone())?;
+            let floor = segment.relative(from).map(|relative| segment.offset_index.floor(place, relative));
+            let mut position = floor.transpose()?.flatten().map_or(0, |entry| u64::from(entry.position));
+            loop {
+                let mut scan = Scan { file: &file, window: &mut window, end: size, verify: false };
+                let header = match scan.batch_at(position).at(|| path.clone())? {
+                    Judged::Batch(header) if header.base_offset() < end => header,
+                    _ => break,
+                };
+                let patched = records::PatchedHeader::new(header);
+                let size = header.size();
+                if header.has_producer_id() && header.base_offset() >= from {
+                    let bytes = if header.is_control() { scan.bytes_at(position, size) } else { Ok(&[][..]) };
+                    let bytes = bytes.at(|| path.clone())?;
+                    let payload = bytes.get(records::HEADER_SIZE..).unwrap_or_default().to_vec();
+                    self.note_producer(&patched.header(), &payload);
+                }
+                position += size as u64;
+            }
+        }
+        // transactions that ended before are stable: the high watermark was past them or is not known yet
+        Ok(())
+    }
+}
+
+/// The offset behind a segment's last batch, from its headers.
+pub(super) fn next_offset(place: &Place, base: Offset, name: &str) -> Result<Offset> {
+    let path = place.directory.join(name);
+    let file = place.file_system.open(&path, OpenMode::Read).at(|| path.clone())?;
+    let end = file.size().at(|| path.clone())?;
+    let (mut window, mut position, mut next) = (Window::headers(), 0, base);
+    let mut scan = Scan { file: &file, window: &mut window, end, verify: false };
+    while let Judged::Batch(header) = scan.batch_at(position).at(|| path.clone())? {
+        next = header.next_offset();
+        position += header.size() as u64;
+    }
+    Ok(next)
+}
