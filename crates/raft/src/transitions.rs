@@ -66,8 +66,9 @@ impl Raft {
             }
             (_, Some(vote)) if vote.covers(own) => {
                 if !self.is_voter() {
-                    let text = format!("{own} voted for itself in epoch {} but is no voter", self.epoch);
-                    return Err(Fatal::Protocol(text));
+                    // it was made a voter by a record that the crash took; the vote stays given
+                    self.become_unattached(durable.epoch, None, Some(vote), turn);
+                    return Ok(());
                 }
                 let tally = Tally::new(self.quorum.voters(), own.id);
                 let deadline = self.election_deadline(turn);
