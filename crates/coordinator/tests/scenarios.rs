@@ -87,6 +87,9 @@ fn scenarios() {
     let mut seen = 0;
     for entry in std::fs::read_dir(folder).expect("testdata") {
         let path = entry.expect("an entry").path();
+        if path.extension().is_none_or(|extension| extension != "txt") {
+            continue;
+        }
         let source = std::fs::read_to_string(&path).expect("a scenario");
         let result = run(&source);
         if std::env::var_os("REWRITE").is_some() {

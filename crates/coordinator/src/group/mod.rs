@@ -9,6 +9,8 @@ mod config;
 mod dispatch;
 mod entry;
 mod foreign;
+#[cfg(test)]
+mod golden;
 mod io;
 mod offsets;
 mod pending;

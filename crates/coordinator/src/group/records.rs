@@ -75,7 +75,12 @@ pub(crate) fn group_metadata(group: &ClassicGroup, assignment: impl Fn(&Member) 
 
 /// A group that a join has just made.
 pub(crate) fn new_group_metadata(group: &Str, state_timestamp_ms: i64) -> WriteRecord {
-    let value = GroupMetadataValue { current_state_timestamp: state_timestamp_ms, ..Default::default() };
+    let value = GroupMetadataValue {
+        protocol: None,
+        leader: None,
+        current_state_timestamp: state_timestamp_ms,
+        ..Default::default()
+    };
     let value = prefixed(GROUP_METADATA_VERSION, &value, GROUP_METADATA_VERSION);
     WriteRecord { key: group_key(group), value: Some(value) }
 }
