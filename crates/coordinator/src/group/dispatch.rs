@@ -30,7 +30,7 @@ pub(crate) fn validate(command: &Command, turn: &Turn) -> Result<(), ErrorCode> 
         Command::LeaveGroup(request) => (&request.group_id, false),
         Command::OffsetCommit(request) => (&request.group_id, true),
         Command::TxnOffsetCommit(request) => (&request.group_id, false),
-        Command::OffsetDelete(request) => (&request.group_id, true),
+        Command::OffsetDelete(request) => (&request.group_id, false),
         Command::OffsetFetch(_)
         | Command::ListGroups(_)
         | Command::DescribeGroups(_)
@@ -104,6 +104,25 @@ pub(crate) fn drop_new_group(groups: &mut Groups, id: &Str, error: ErrorCode, tu
         classic.abandon(super::turn::metadata_append_error(error), turn);
     }
     groups.drop_if_gone(id);
+}
+
+pub(crate) fn sync(groups: &mut Groups, token: Token, request: &SyncGroupRequest, turn: &mut Turn) {
+    match classic(groups, &request.group_id) {
+        Some(group) => group.sync(token, request, turn),
+        None => {
+            let error_code = ErrorCode::UnknownMemberId.code();
+            turn.reply(token, Response::SyncGroup(SyncGroupResponse { error_code, ..Default::default() }));
+        }
+    }
+}
+
+pub(crate) fn heartbeat(groups: &mut Groups, token: Token, request: &HeartbeatRequest, turn: &mut Turn) {
+    let result = match classic(groups, &request.group_id) {
+        Some(group) => group.heartbeat(request, turn),
+        None => Err(ErrorCode::UnknownMemberId),
+    };
+    let error_code = result.err().unwrap_or(ErrorCode::None).code();
+    turn.reply(token, Response::Heartbeat(HeartbeatResponse { error_code, ..Default::default() }));
 }
 
 pub(crate) fn leave(groups: &mut Groups, caller: &Caller, request: &LeaveGroupRequest, turn: &mut Turn) {

@@ -8,7 +8,7 @@ use types::{Offset, ProducerId};
 
 use super::admin;
 use super::dispatch::{
-    TOMBSTONES_MAX, classic, drop_new_group, join, leave, read, validate, write_tombstones,
+    TOMBSTONES_MAX, classic, drop_new_group, heartbeat, join, leave, read, sync, validate, write_tombstones,
 };
 use super::io::{Caller, Command, Context, Effects, Response, WriteId};
 use super::offsets::{self, Sweep};
@@ -86,24 +86,11 @@ impl GroupShard {
                 Some(&request.group_id)
             }
             Command::SyncGroup(request) => {
-                match classic(groups, &request.group_id) {
-                    Some(group) => group.sync(caller.token, request, &mut turn),
-                    None => {
-                        turn.reply(
-                            caller.token,
-                            refusal::refuse(command, caller.version, ErrorCode::UnknownMemberId),
-                        );
-                    }
-                }
+                sync(groups, caller.token, request, &mut turn);
                 Some(&request.group_id)
             }
             Command::Heartbeat(request) => {
-                let result = match classic(groups, &request.group_id) {
-                    Some(group) => group.heartbeat(request, &mut turn),
-                    None => Err(ErrorCode::UnknownMemberId),
-                };
-                let error = result.err().unwrap_or(ErrorCode::None);
-                turn.reply(caller.token, refusal::refuse(command, caller.version, error));
+                heartbeat(groups, caller.token, request, &mut turn);
                 Some(&request.group_id)
             }
             Command::LeaveGroup(request) => {
@@ -199,7 +186,8 @@ impl GroupShard {
         }
     }
 
-    /// The partition is led elsewhere now: every token that waits here is answered with `error`.
+    /// The partition is led elsewhere now: every token that waits here is answered with `error`, and the shard is
+    /// new. Its writes are not to be told of any more.
     pub fn abandon(&mut self, error: ErrorCode, context: &mut Context<'_>, effects: &mut Effects) {
         let pending = std::mem::take(&mut self.writes.pending);
         let mut turn = Turn::new(context, effects, &mut self.writes);
