@@ -5,8 +5,14 @@ use clap::{Parser, Subcommand};
 
 mod ci;
 mod codegen;
+mod compat;
 mod fuzz;
+mod install;
+#[allow(dead_code)]
+mod process;
 mod shell;
+#[allow(dead_code)]
+mod subject;
 mod tidy;
 
 #[derive(Parser)]
@@ -24,6 +30,8 @@ enum Command {
     Codegen(codegen::Codegen),
     /// Random and mutated bytes for every decoder
     Fuzz(fuzz::Fuzz),
+    /// Real clients against the release binary, or against Apache Kafka as the control
+    Compat(compat::Compat),
     /// Layers, file headers and sizes
     Tidy,
 }
@@ -33,6 +41,7 @@ fn main() -> Result<()> {
         Command::Ci => ci::run(),
         Command::Codegen(codegen) => codegen.run(),
         Command::Fuzz(fuzz) => fuzz.run(),
+        Command::Compat(compat) => compat.run(),
         Command::Tidy => tidy::run(),
     }
 }

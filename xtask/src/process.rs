@@ -1,0 +1,99 @@
+//! Child processes that never outlive their owner: each in its own process group, waited for with a time limit, killed
+//! with its children when dropped.
+
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, ChildStdin, Command, ExitStatus};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+
+const POLL: Duration = Duration::from_millis(10);
+
+/// A running program, the leader of its process group.
+pub struct Process {
+    child: Child,
+    pub name: String,
+}
+
+impl Process {
+    pub fn spawn(name: &str, command: &mut Command) -> Result<Process> {
+        let child =
+            command.process_group(0).spawn().with_context(|| format!("{name} could not be started"))?;
+        Ok(Process { child, name: name.to_owned() })
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    fn pid(&self) -> Option<Pid> {
+        Pid::from_raw(i32::try_from(self.child.id()).ok()?)
+    }
+
+    pub fn take_stdin(&mut self) -> Option<ChildStdin> {
+        self.child.stdin.take()
+    }
+
+    /// The lines of its standard output, as they come. The sender's end closes with the output.
+    pub fn lines(&mut self) -> Result<Receiver<String>> {
+        let output = self.child.stdout.take().context("standard output is not a pipe")?;
+        let (sender, receiver) = mpsc::channel();
+        thread::spawn(move || forward(output, &sender));
+        Ok(receiver)
+    }
+
+    pub fn has_ended(&mut self) -> Result<Option<ExitStatus>> {
+        Ok(self.child.try_wait()?)
+    }
+
+    pub fn wait(&mut self, limit: Duration) -> Result<ExitStatus> {
+        let deadline = Instant::now() + limit;
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            if Instant::now() > deadline {
+                bail!("{} did not end within {} s", self.name, limit.as_secs());
+            }
+            thread::sleep(POLL);
+        }
+    }
+
+    /// SIGTERM to the program alone, as an operator stops it.
+    pub fn terminate(&mut self, limit: Duration) -> Result<ExitStatus> {
+        if self.child.try_wait()?.is_none()
+            && let Some(pid) = self.pid()
+        {
+            kill_process(pid, Signal::TERM)?;
+        }
+        self.wait(limit)
+    }
+
+    /// SIGKILL to the whole group, and waits for its end.
+    pub fn kill(&mut self) {
+        if let Some(pid) = self.pid() {
+            // An error says that nothing of the group is left.
+            let _ = kill_process_group(pid, Signal::KILL);
+        }
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn forward(output: impl Read, sender: &mpsc::Sender<String>) {
+    for line in BufReader::new(output).lines() {
+        let Ok(line) = line else { return };
+        if sender.send(line).is_err() {
+            return;
+        }
+    }
+}
