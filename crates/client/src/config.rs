@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use crate::Error;
+use crate::properties::{Properties, Reading, invalid};
+
 #[derive(Clone, Debug)]
 pub struct ClientConfig {
     /// `bootstrap.servers`: `host:port`, tried in order until one answers.
@@ -38,8 +41,70 @@ impl Default for ClientConfig {
 }
 
 impl ClientConfig {
+    /// Reads the properties that all clients share; others are left to those who know them.
+    pub fn from_properties(properties: &Properties) -> Result<ClientConfig, Error> {
+        let mut config = ClientConfig::default();
+        let reading = Reading(properties);
+        if let Some(servers) = properties.get("bootstrap.servers") {
+            config.bootstrap_servers = parse_servers(servers)?;
+        }
+        reading.text("client.id", &mut config.client_id);
+        reading.duration("request.timeout.ms", &mut config.request_timeout)?;
+        reading.duration("socket.connection.setup.timeout.ms", &mut config.connect_timeout)?;
+        reading.duration("retry.backoff.ms", &mut config.retry_backoff)?;
+        reading.duration("retry.backoff.max.ms", &mut config.retry_backoff_max)?;
+        reading.duration("metadata.max.age.ms", &mut config.metadata_max_age)?;
+        match properties.get("security.protocol").map(String::as_str) {
+            None | Some("PLAINTEXT") => Ok(config),
+            Some(other @ ("SSL" | "SASL_PLAINTEXT" | "SASL_SSL")) => Err(Error::Config(format!(
+                "security.protocol {other} is not supported yet: only PLAINTEXT is"
+            ))),
+            Some(other) => {
+                let text = "String must be one of: PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL";
+                Err(invalid("security.protocol", other, Some(text)))
+            }
+        }
+    }
+
     /// The wait before try number `tries` (from 0).
     pub fn backoff(&self, tries: u32) -> Duration {
         self.retry_backoff.saturating_mul(1 << tries.min(16)).min(self.retry_backoff_max)
+    }
+}
+
+/// `host:port` separated by commas.
+fn parse_servers(text: &str) -> Result<Vec<String>, Error> {
+    let servers: Vec<String> =
+        text.split(',').map(str::trim).filter(|server| !server.is_empty()).map(String::from).collect();
+    for server in &servers {
+        let port = server.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?)));
+        if port.is_none_or(|(host, _)| host.is_empty()) {
+            return Err(Error::Config(format!("Invalid url in bootstrap.servers: {server}")));
+        }
+    }
+    if servers.is_empty() {
+        return Err(Error::Config("No resolvable bootstrap urls given in bootstrap.servers".to_owned()));
+    }
+    Ok(servers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_are_hosts_and_ports() {
+        for (text, expected) in [
+            ("a:1,b:2", Some(vec!["a:1", "b:2"])),
+            (" [::1]:9092 ,", Some(vec!["[::1]:9092"])),
+            ("a", None),
+            (":1", None),
+            ("a:x", None),
+            ("", None),
+        ] {
+            let found = parse_servers(text).ok();
+            let expected = expected.map(|all| all.into_iter().map(String::from).collect::<Vec<_>>());
+            assert_eq!(found, expected, "{text}");
+        }
     }
 }

@@ -1,0 +1,32 @@
+//! The tools that come as `kafka-*.sh` with Kafka: the same flags, output, exit codes and error texts.
+//! One file or folder a tool, each with a `main`; what they share is in `options`, `connecting`, `output`, `table`.
+
+// shared by tools that are yet to come
+#![allow(dead_code)]
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+mod connecting;
+mod options;
+mod output;
+mod stop;
+mod table;
+
+use stop::Stop;
+
+type Main = fn(Vec<String>) -> ExitCode;
+
+/// Every tool by its name without `kafka-`.
+const TOOLS: &[(&str, Main)] = &[];
+
+/// Runs the tool of this name (`topics` for kafka-topics.sh); None where there is no such tool.
+pub fn run(name: &str, arguments: Vec<OsString>) -> Option<ExitCode> {
+    let (_, main) = TOOLS.iter().find(|(of, _)| *of == name)?;
+    Some(main(arguments.into_iter().map(|argument| argument.to_string_lossy().into_owned()).collect()))
+}
+
+/// The names that `run` knows.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    TOOLS.iter().map(|(name, _)| *name)
+}
