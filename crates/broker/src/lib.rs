@@ -6,12 +6,28 @@ pub mod event;
 pub mod message;
 pub mod metrics;
 
-use bytes::Bytes;
-use platform::FileSlice;
+mod append;
+mod authorizer;
+mod cluster;
+mod connection;
+mod directories;
+mod dispatch;
+mod fetch_session;
+mod groups;
+mod handlers;
+mod log;
+mod partition;
+mod partition_read;
+mod partitions;
+mod purgatory;
+mod replication;
+mod routing;
+mod shard;
+mod watch;
 
-/// A piece of a reply: bytes, or a range of a file that is sent without being read.
-#[derive(Clone, Debug)]
-pub enum Chunk {
-    Bytes(Bytes),
-    File(FileSlice),
-}
+pub use directories::{Directories, FoundLog, ShardLogs, StartedDirectory};
+pub use fetch_session::{FetchItem, TopicKey};
+pub use partition_read::FetchOutcome;
+pub use protocol::Chunk;
+pub use routing::shard_of;
+pub use shard::{Shard, ShardOptions};

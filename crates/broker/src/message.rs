@@ -3,9 +3,16 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use types::ProducerId;
+use bytes::Bytes;
+use metadata::image::{Delta, MetadataImage};
+use protocol::messages::describe_log_dirs_request::DescribeLogDirsRequest;
+use protocol::messages::produce_response::PartitionProduceResponse;
+use protocol::{Request, Response};
+use types::{ProducerId, TopicIdPartition};
 
 use crate::event::{ConnectionId, DirectoryIndex, ListenerId};
+use crate::fetch_session::FetchItem;
+use crate::partition_read::FetchOutcome;
 
 /// Names a piece of work of the actor that asked; the answer carries it back. Never used twice by one actor.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -30,15 +37,164 @@ pub struct ProducerIdBlock {
     pub count: i32,
 }
 
+/// Where in a request something stood: topic's index, partition's index.
+pub type Place = (u32, u32);
+
 /// What one actor tells another.
 #[derive(Debug)]
 pub enum Message {
+    /// Shard to quorum: a request that the controller decides. Answered by `ControllerReply` once its records are
+    /// committed and every shard has said `ImageApplied` for them.
+    ControllerRequest {
+        id: WorkId,
+        context: RequestContext,
+        request: Box<Request>,
+    },
+    /// Quorum to shard.
+    ControllerReply {
+        id: WorkId,
+        response: Box<Response>,
+    },
+    /// Quorum to every shard: the metadata as of `offset`; `changes` is None for the first image and after a snapshot.
+    Image {
+        image: Arc<MetadataImage>,
+        changes: Option<Arc<Delta>>,
+        offset: i64,
+    },
     /// Shard to quorum: the image of `offset` is in use, logs are created and deleted accordingly.
-    ImageApplied { offset: i64 },
+    ImageApplied {
+        offset: i64,
+    },
     /// Shard to quorum. Answered by `ProducerIds`.
     AllocateProducerIds,
     /// Quorum to shard; None: could not be allocated now, ask again.
-    ProducerIds { block: Option<ProducerIdBlock> },
+    ProducerIds {
+        block: Option<ProducerIdBlock>,
+    },
     /// Shard to quorum: this log directory has failed.
-    DirectoryFailed { directory: DirectoryIndex },
+    DirectoryFailed {
+        directory: DirectoryIndex,
+    },
+    /// Shard to shard: do this part of a request that I hold. Answered by `PartReply`.
+    Part {
+        id: WorkId,
+        part: Part,
+    },
+    PartReply {
+        id: WorkId,
+        reply: PartReply,
+    },
+    /// Shard to shard: something happened to a partition that your fetch waits for. Said once for each `FetchPart`.
+    FetchWake {
+        id: WorkId,
+    },
+    /// Shard to shard: my fetch has been answered, watch nothing for it any more.
+    FetchForget {
+        id: WorkId,
+    },
+    /// Shard to shard 0, which writes the checkpoint files of the log directories.
+    Checkpoint(CheckpointPart),
+}
+
+/// A part of a request, for the shard that owns what it touches.
+#[derive(Debug)]
+pub enum Part {
+    Produce(ProducePart),
+    Fetch(FetchPart),
+    /// Operations on one partition each, all of one request.
+    Partitions(Vec<(Place, TopicIdPartition, PartitionOperation)>),
+    /// A request about groups of one partition of `__consumer_offsets`.
+    Group {
+        partition: TopicIdPartition,
+        context: RequestContext,
+        request: Box<Request>,
+    },
+    /// Sizes of the partitions of every shard.
+    DescribeLogDirs(DescribeLogDirsRequest),
+}
+
+/// What comes back for a `Part` of the same kind.
+#[derive(Debug)]
+pub enum PartReply {
+    Produce(Vec<(Place, PartitionProduceResponse)>),
+    Fetch(Vec<(u32, FetchOutcome)>),
+    Partitions(Vec<(Place, PartitionOutcome)>),
+    Response(Box<Response>),
+}
+
+#[derive(Debug)]
+pub struct ProducePart {
+    pub acks: i16,
+    pub timeout_ms: i32,
+    pub api_version: i16,
+    pub items: Vec<ProduceItem>,
+}
+
+#[derive(Debug)]
+pub struct ProduceItem {
+    pub place: Place,
+    pub partition: TopicIdPartition,
+    pub records: Bytes,
+}
+
+#[derive(Debug)]
+pub struct FetchPart {
+    pub items: Vec<(u32, TopicIdPartition, FetchItem)>,
+    pub conditions: FetchConditions,
+    /// Say `FetchWake` when something happens to one of the partitions.
+    pub watch: bool,
+}
+
+/// What holds for all partitions of one fetch.
+#[derive(Clone, Copy, Debug)]
+pub struct FetchConditions {
+    pub api_version: i16,
+    /// -1 for a consumer.
+    pub replica_id: i32,
+    pub max_bytes: i32,
+    pub read_committed: bool,
+}
+
+/// Something to do with one partition that is done at once.
+#[derive(Debug)]
+pub enum PartitionOperation {
+    ListOffset(OffsetLookUp),
+    EpochEnd { leader_epoch: i32, current_leader_epoch: i32 },
+    DeleteRecords { offset: i64 },
+    DescribeProducers,
+}
+
+/// What came of a `PartitionOperation`.
+#[derive(Debug)]
+pub enum PartitionOutcome {
+    ListOffset(protocol::messages::list_offsets_response::ListOffsetsPartitionResponse),
+    EpochEnd(protocol::messages::offset_for_leader_epoch_response::EpochEndOffset),
+    DeleteRecords(protocol::messages::delete_records_response::DeleteRecordsPartitionResult),
+    DescribeProducers(protocol::messages::describe_producers_response::PartitionResponse),
+}
+
+/// The lines that one shard adds to a checkpoint file of each log directory.
+#[derive(Debug)]
+pub struct CheckpointPart {
+    pub kind: CheckpointKind,
+    pub entries: Vec<(DirectoryIndex, Arc<str>, i32, i64)>,
+    /// The shard has closed its logs and will send no more.
+    pub last: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CheckpointKind {
+    RecoveryPoint,
+    LogStart,
+    HighWatermark,
+}
+
+/// What ListOffsets asks of one partition.
+#[derive(Clone, Copy, Debug)]
+pub struct OffsetLookUp {
+    pub timestamp: i64,
+    pub read_committed: bool,
+    pub is_client: bool,
+    pub current_leader_epoch: i32,
+    pub api_version: i16,
 }

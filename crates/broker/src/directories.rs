@@ -1,0 +1,86 @@
+//! The log directories of a node as its shards use them, and what was found in them at the start.
+
+use std::sync::Arc;
+
+use storage::{DirectoryKind, LogDirectory, PartitionDirectory, StartPoints};
+use types::{TopicIdPartition, Uuid};
+
+use crate::event::{DirectoryIndex, ShardId};
+use crate::routing::shard_of;
+
+/// One entry of `log.dirs`, and what its last stop left.
+#[derive(Debug)]
+pub struct StartedDirectory {
+    pub directory: LogDirectory,
+    pub points: StartPoints,
+    /// The last stop was clean: logs are not scanned.
+    pub clean: bool,
+    /// The broker epoch of that stop (KIP-966); -1 where it is not known.
+    pub previous_broker_epoch: i64,
+}
+
+/// All log directories, in the order of `NodeConfig::log_directories`. Shared by the actors, never changed.
+#[derive(Debug, Default)]
+pub struct Directories(pub Vec<StartedDirectory>);
+
+/// A partition's directory that was found at the start and belongs to one shard.
+#[derive(Clone, Debug)]
+pub struct FoundLog {
+    pub id: TopicIdPartition,
+    pub directory: DirectoryIndex,
+    pub found: PartitionDirectory,
+}
+
+impl Directories {
+    /// Reads checkpoints and names. The clean-shutdown files are gone afterwards: a crash from here on is one.
+    pub fn start(directories: Vec<LogDirectory>) -> storage::Result<Directories> {
+        let start = |directory: LogDirectory| {
+            let points = directory.start_points()?;
+            let stop = directory.take_clean_shutdown()?;
+            let previous_broker_epoch = stop.as_ref().map_or(-1, |stop| stop.broker_epoch);
+            Ok(StartedDirectory { points, clean: stop.is_some(), previous_broker_epoch, directory })
+        };
+        directories.into_iter().map(start).collect::<storage::Result<_>>().map(Directories)
+    }
+
+    /// What each shard has to open. Directories that were to be deleted are removed.
+    pub fn found_logs(&self, shards: u16) -> storage::Result<Vec<Vec<FoundLog>>> {
+        let mut by_shard: Vec<Vec<FoundLog>> = (0..shards.max(1)).map(|_| Vec::new()).collect();
+        for (index, started) in self.0.iter().enumerate() {
+            for found in started.directory.partitions()? {
+                if found.kind == DirectoryKind::Delete {
+                    started.directory.remove_directory(&found.path)?;
+                }
+                let (DirectoryKind::Current, Some(topic_id)) = (found.kind, found.topic_id) else { continue };
+                let id = TopicIdPartition { topic_id, partition: found.partition.partition };
+                let ShardId(shard) = shard_of(&id, shards);
+                if let Some(logs) = by_shard.get_mut(usize::from(shard)) {
+                    logs.push(FoundLog { id, directory: DirectoryIndex(index as u16), found });
+                }
+            }
+        }
+        Ok(by_shard)
+    }
+
+    pub(crate) fn get(&self, index: DirectoryIndex) -> Option<&StartedDirectory> {
+        self.0.get(usize::from(index.0))
+    }
+
+    pub(crate) fn index_of(&self, id: Uuid) -> Option<DirectoryIndex> {
+        self.0
+            .iter()
+            .position(|started| started.directory.id() == id)
+            .map(|index| DirectoryIndex(index as u16))
+    }
+
+    pub(crate) fn indexes(&self) -> impl Iterator<Item = DirectoryIndex> + use<> {
+        (0..self.0.len() as u16).map(DirectoryIndex)
+    }
+}
+
+/// `Directories` and one shard's part of what was found.
+#[derive(Debug, Default)]
+pub struct ShardLogs {
+    pub directories: Arc<Directories>,
+    pub found: Vec<FoundLog>,
+}

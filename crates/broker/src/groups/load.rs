@@ -1,0 +1,110 @@
+//! Replaying a partition of `__consumer_offsets` when its leadership begins: a piece in each turn, so that a long
+//! log does not keep the shard's other clients waiting. Until all is read, clients are told to ask again.
+
+use bytes::Bytes;
+use coordinator::group::{GroupShard, ReplayRecord};
+use records::control::ControlType;
+use records::{Batch, Batches};
+use types::Offset;
+
+use super::GroupPartition;
+use crate::event::Level;
+use crate::partitions::Slot;
+use crate::shard::{Shard, Turn};
+
+/// Bytes replayed in one turn.
+const PIECE_BYTES: u64 = 1 << 20;
+/// What one batch may decompress to.
+const BATCH_BYTES_MAX: usize = 100 << 20;
+
+impl Shard {
+    /// This shard leads a partition of `__consumer_offsets` from now on.
+    pub(crate) fn begin_groups(&mut self, slot: Slot) {
+        let Some(start) = self.partitions.at(slot).map(|partition| partition.log.log_start_offset()) else {
+            return;
+        };
+        let groups = GroupPartition {
+            coordinator: GroupShard::new(),
+            loading: Some(start),
+            writes: Default::default(),
+        };
+        self.groups.partitions.insert(slot, groups);
+    }
+
+    /// Reads on in every partition that is not read to its end.
+    pub(super) fn load_groups(&mut self, turn: &mut Turn) {
+        let loading = |(slot, groups): (&Slot, &GroupPartition)| Some((*slot, groups.loading?));
+        let slots: Vec<(Slot, Offset)> = self.groups.partitions.iter().filter_map(loading).collect();
+        for (slot, from) in slots {
+            self.load_piece(turn, slot, from);
+        }
+    }
+
+    fn load_piece(&mut self, turn: &mut Turn, slot: Slot, from: Offset) {
+        let Some(partition) = self.partitions.at_mut(slot) else { return };
+        let end = partition.log.log_end_offset();
+        let piece = if from < end { partition.log.read_bytes(from, PIECE_BYTES) } else { Ok(Bytes::new()) };
+        let Some(groups) = self.groups.partitions.get_mut(&slot) else { return };
+        let next = piece.map(|bytes| replay(&mut groups.coordinator, &bytes, from));
+        match next {
+            Ok((next, refused)) => {
+                if refused > 0 {
+                    let text = format!("{}: {refused} records of groups are unreadable", partition.name());
+                    turn.log(Level::Warning, text);
+                }
+                let done = next >= end || next == from;
+                groups.loading = (!done).then_some(next);
+                if done {
+                    self.drive(turn, slot, |coordinator, context, effects| {
+                        coordinator.on_loaded(context, effects)
+                    });
+                }
+            }
+            Err(error) => {
+                turn.log(Level::Error, format!("{}: groups are not loaded: {error}", partition.name()));
+                self.groups.partitions.remove(&slot);
+            }
+        }
+    }
+}
+
+/// Replays whole batches; gives the offset after them and how many records could not be read.
+fn replay(coordinator: &mut GroupShard, bytes: &Bytes, from: Offset) -> (Offset, usize) {
+    let mut next = from;
+    let mut refused = 0;
+    for batch in Batches::new(bytes) {
+        let Ok(batch) = batch else {
+            refused += 1;
+            break;
+        };
+        refused += replay_batch(coordinator, &batch, from);
+        next = batch.next_offset();
+    }
+    (next, refused)
+}
+
+fn replay_batch(coordinator: &mut GroupShard, batch: &Batch<'_>, from: Offset) -> usize {
+    let Ok(data) = batch.data(BATCH_BYTES_MAX) else { return 1 };
+    let data = Bytes::from(data.into_owned());
+    let transaction = batch.is_transactional().then(|| batch.producer_id());
+    let mut refused = 0;
+    for record in batch.records(&data) {
+        let Ok(record) = record else { return refused + 1 };
+        if record.offset < from {
+            continue;
+        }
+        let Some(key) = record.key.map(|key| data.slice_ref(key)) else { continue };
+        if batch.is_control() {
+            match ControlType::from_key(&key) {
+                Ok(ControlType::Commit) => coordinator.on_marker(batch.producer_id(), true),
+                Ok(ControlType::Abort) => coordinator.on_marker(batch.producer_id(), false),
+                _ => {}
+            }
+            continue;
+        }
+        let value = record.value.map(|value| data.slice_ref(value));
+        let replayed = coordinator.replay(&ReplayRecord { offset: record.offset, key, value, transaction });
+        refused += usize::from(replayed.is_err());
+    }
+    refused
+}

@@ -1,0 +1,87 @@
+//! The group coordinators of a shard's partitions of `__consumer_offsets`, and what drives them: requests in,
+//! records to the log, replies out when the records are committed. What a group decides is in `coordinator`.
+
+mod drive;
+mod load;
+
+pub(crate) use drive::refuse;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use coordinator::group::{GroupConfig, GroupShard, Token, Topics, WriteId};
+use protocol::Str;
+use types::{Offset, Uuid};
+
+use crate::cluster::Cluster;
+use crate::config::NodeConfig;
+use crate::partitions::Slot;
+use crate::shard::Origin;
+
+/// Who waits for a reply of a group.
+pub(crate) struct Waiting {
+    pub origin: Origin,
+    /// DescribeGroups asked for the operations that the client may do.
+    pub with_operations: bool,
+}
+
+/// The groups of one partition.
+pub(crate) struct GroupPartition {
+    pub coordinator: GroupShard,
+    /// Where reading goes on while the log is replayed; None when all is read.
+    pub loading: Option<Offset>,
+    /// Appended writes: committed when the high watermark has reached the first offset here, which begin at the second.
+    pub writes: VecDeque<(Offset, Offset, WriteId)>,
+}
+
+/// All groups of a shard.
+pub(crate) struct Groups {
+    pub config: GroupConfig,
+    pub partitions: BTreeMap<Slot, GroupPartition>,
+    pub waiting: BTreeMap<Token, Waiting>,
+    pub next_token: u64,
+    /// The creation of `__consumer_offsets` is under way.
+    pub creating_topic: bool,
+}
+
+impl Groups {
+    pub fn new(node: &NodeConfig) -> Groups {
+        let settings = &node.settings;
+        Groups {
+            config: GroupConfig {
+                min_session_timeout_ms: settings.group_min_session_timeout_ms,
+                max_session_timeout_ms: settings.group_max_session_timeout_ms,
+                initial_rebalance_delay_ms: settings.group_initial_rebalance_delay_ms,
+                max_size: usize::try_from(settings.group_max_size).unwrap_or(0),
+                offset_metadata_max: usize::try_from(settings.offset_metadata_max_bytes).unwrap_or(0),
+                offsets_retention_ms: i64::from(settings.offsets_retention_minutes) * 60_000,
+                offsets_retention_check_interval_ms: settings.offsets_retention_check_interval_ms,
+                ..GroupConfig::default()
+            },
+            partitions: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            next_token: 0,
+            creating_topic: false,
+        }
+    }
+
+    /// The earliest time at which a group wants to be called; 0 while a log is being replayed.
+    pub fn next_deadline(&self) -> Option<u64> {
+        self.partitions
+            .values()
+            .filter_map(|partition| match partition.loading {
+                Some(_) => Some(0),
+                None => partition.coordinator.next_deadline(),
+            })
+            .min()
+    }
+}
+
+impl Topics for Cluster {
+    fn id(&self, name: &str) -> Option<Uuid> {
+        self.topic_by_name(name).map(|topic| topic.id())
+    }
+
+    fn name(&self, id: Uuid) -> Option<Str> {
+        self.topic_by_id(id).map(|topic| topic.name().clone())
+    }
+}

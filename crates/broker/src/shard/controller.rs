@@ -1,0 +1,16 @@
+//! Calls that wait for the quorum.
+
+use protocol::Response;
+
+use super::Call;
+
+/// What to do with the quorum's answer.
+#[derive(Debug)]
+pub(crate) enum ControllerWait {
+    /// It is the client's answer.
+    Forwarded(Call),
+    /// Topics were created for a Metadata request, whose answer is ready but for them.
+    Metadata(Call, Box<Response>),
+    /// `__consumer_offsets` was created; nobody waits.
+    OffsetsTopic,
+}

@@ -1,0 +1,175 @@
+//! Syncs and small files: planned here, done by a disk worker. One flush of a log directory is under way at a
+//! time; whoever needs one meanwhile shares the next.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use bytes::Bytes;
+use storage::FlushedTo;
+use types::TopicIdPartition;
+
+use super::{Shard, Turn};
+use crate::event::{DirectoryIndex, DiskFailure, DiskToken, Effect, Level, ShardId};
+use crate::message::Message;
+use crate::partitions::Slot;
+
+enum Job {
+    Flush { directory: DirectoryIndex, parts: Vec<(TopicIdPartition, FlushedTo)> },
+    File,
+}
+
+/// What is planned and what is under way.
+#[derive(Default)]
+pub(crate) struct Disk {
+    next_token: u64,
+    jobs: BTreeMap<DiskToken, Job>,
+    wanted: BTreeMap<DirectoryIndex, BTreeSet<Slot>>,
+    flushing: BTreeSet<DirectoryIndex>,
+    pub failed: BTreeSet<DirectoryIndex>,
+}
+
+impl Disk {
+    fn begin(&mut self, job: Job) -> DiskToken {
+        self.next_token += 1;
+        let token = DiskToken(self.next_token);
+        self.jobs.insert(token, job);
+        token
+    }
+
+    /// Something is under way.
+    pub fn is_busy(&self) -> bool {
+        !self.jobs.is_empty()
+    }
+
+    pub fn want_flush(&mut self, directory: DirectoryIndex, slot: Slot) {
+        self.wanted.entry(directory).or_default().insert(slot);
+    }
+}
+
+impl Shard {
+    /// Something was appended: a flush may be due, now or later.
+    pub(crate) fn note_unflushed(&mut self, turn: &mut Turn, slot: Slot, rolled: bool) {
+        let Some(partition) = self.partitions.at_mut(slot) else { return };
+        if rolled || partition.log.0.flush_due(turn.now.wall_ms) {
+            self.disk.want_flush(partition.directory, slot);
+        } else if partition.config.flush_ms != i64::MAX && partition.unflushed_since_us.is_none() {
+            partition.unflushed_since_us = Some(turn.now.monotonic_us);
+            self.timers.flush_by(turn.after_ms(partition.config.flush_ms));
+        }
+    }
+
+    pub(super) fn start_flushes(&mut self, turn: &mut Turn) {
+        let idle = |directory: &&DirectoryIndex| !self.disk.flushing.contains(directory);
+        let directories: Vec<_> = self.disk.wanted.keys().filter(idle).copied().collect();
+        for directory in directories {
+            let slots = self.disk.wanted.remove(&directory).unwrap_or_default();
+            self.start_flush(turn, directory, slots);
+        }
+    }
+
+    fn start_flush(&mut self, turn: &mut Turn, directory: DirectoryIndex, slots: BTreeSet<Slot>) {
+        let (mut files, mut directories, mut parts) = (Vec::new(), BTreeSet::new(), Vec::new());
+        for slot in slots {
+            let Some(partition) = self.partitions.at_mut(slot).filter(|partition| !partition.offline) else {
+                continue;
+            };
+            partition.unflushed_since_us = None;
+            match partition.log.0.flush_plan(turn.now.wall_ms) {
+                Ok(plan) => {
+                    files.extend(plan.files);
+                    directories.extend(plan.directories);
+                    parts.push((partition.id, plan.to));
+                }
+                Err(error) => {
+                    let reason = error.to_string();
+                    return self.on_directory_failed(turn, &DiskFailure { directory, reason });
+                }
+            }
+        }
+        if parts.is_empty() {
+            return;
+        }
+        self.metrics.flushes += 1;
+        self.disk.flushing.insert(directory);
+        let token = self.disk.begin(Job::Flush { directory, parts });
+        turn.effects.push(Effect::Flush {
+            token,
+            directory,
+            files,
+            directories: directories.into_iter().collect(),
+        });
+    }
+
+    pub(crate) fn write_file(
+        &mut self,
+        turn: &mut Turn,
+        directory: DirectoryIndex,
+        path: PathBuf,
+        content: Bytes,
+    ) {
+        let token = self.disk.begin(Job::File);
+        turn.effects.push(Effect::WriteFile { token, directory, path, content });
+    }
+
+    pub(super) fn on_disk_done(
+        &mut self,
+        turn: &mut Turn,
+        token: DiskToken,
+        result: Result<(), DiskFailure>,
+    ) {
+        let job = self.disk.jobs.remove(&token);
+        if let Err(failure) = result {
+            return self.on_directory_failed(turn, &failure);
+        }
+        let Some(Job::Flush { directory, parts }) = job else { return };
+        self.disk.flushing.remove(&directory);
+        for (id, to) in parts {
+            let Some(slot) = self.partitions.slot(&id) else { continue };
+            if let Some(partition) = self.partitions.at_mut(slot) {
+                partition.log.0.flushed(to);
+                partition.advance_high_watermark();
+                self.partitions.mark_changed(slot);
+            }
+        }
+        self.finish_stopping(turn);
+    }
+
+    pub(crate) fn fail_directory_of(&mut self, turn: &mut Turn, slot: Slot, reason: String) {
+        if let Some(directory) = self.partitions.at(slot).map(|partition| partition.directory) {
+            self.on_directory_failed(turn, &DiskFailure { directory, reason });
+        }
+    }
+
+    /// Nothing in the directory is read or written any more. Told to everybody once.
+    pub(super) fn on_directory_failed(&mut self, turn: &mut Turn, failure: &DiskFailure) {
+        if !self.lose_directory(failure.directory) {
+            return;
+        }
+        turn.log(Level::Error, failure.to_string());
+        turn.send_quorum(Message::DirectoryFailed { directory: failure.directory });
+        for other in (0..self.node.shards).map(ShardId).filter(|other| *other != self.id) {
+            turn.send(other, Message::DirectoryFailed { directory: failure.directory });
+        }
+        let all = self.node.log_directories.len();
+        if self.disk.failed.len() >= all {
+            let reason = format!("all {all} log directories have failed");
+            turn.effects.push(Effect::Fatal { reason });
+        }
+    }
+
+    /// False where it was lost already.
+    pub(super) fn lose_directory(&mut self, directory: DirectoryIndex) -> bool {
+        if !self.disk.failed.insert(directory) {
+            return false;
+        }
+        self.disk.wanted.remove(&directory);
+        let slots: Vec<Slot> = self.partitions.all_slots().collect();
+        for slot in slots {
+            if let Some(partition) = self.partitions.at_mut(slot).filter(|at| at.directory == directory) {
+                partition.offline = true;
+                self.partitions.mark_changed(slot);
+            }
+        }
+        true
+    }
+}

@@ -1,0 +1,223 @@
+//! A new metadata image: logs are opened, made and deleted, leaderships begin and end, configurations change.
+
+use std::sync::Arc;
+
+use metadata::image::{ConfigResource, Delta, MetadataImage};
+use storage::DirectoryKind;
+use types::{Offset, TopicIdPartition, TopicPartition, Uuid};
+
+use super::{Shard, Turn};
+use crate::event::{DirectoryIndex, DiskFailure, Level};
+use crate::handlers::find_coordinator::OFFSETS_TOPIC;
+use crate::log::{ReplicaLog, log_config};
+use crate::message::Message;
+use crate::partition::Partition;
+use crate::partitions::Slot;
+use crate::routing::shard_of;
+
+impl Shard {
+    pub(super) fn on_image(
+        &mut self,
+        turn: &mut Turn,
+        image: Arc<MetadataImage>,
+        changes: Option<Arc<Delta>>,
+        offset: i64,
+    ) {
+        let first = self.cluster.offset() < 0;
+        let old = self.cluster.replace(image, offset);
+        if first {
+            self.start_timers(turn);
+        }
+        match changes {
+            Some(changes) if !first => self.apply(turn, &changes),
+            _ => {
+                let changes = Delta::between(&old, &self.cluster.image);
+                self.apply(turn, &changes);
+            }
+        }
+        if first {
+            self.put_strays_aside(turn);
+        }
+        turn.send_quorum(Message::ImageApplied { offset });
+    }
+
+    fn apply(&mut self, turn: &mut Turn, changes: &Delta) {
+        for topic_id in &changes.topics_deleted {
+            let of_topic = |id: &&TopicIdPartition| id.topic_id == *topic_id;
+            let gone: Vec<_> = self.partitions.ids().filter(of_topic).copied().collect();
+            gone.into_iter().for_each(|id| self.delete_partition(turn, &id));
+        }
+        for (&topic_id, partitions) in &changes.partitions {
+            for &partition in partitions {
+                let id = TopicIdPartition { topic_id, partition };
+                if shard_of(&id, self.node.shards) == self.id {
+                    self.assign_partition(turn, id);
+                }
+            }
+        }
+        for resource in &changes.configs {
+            match resource.resource_type {
+                ConfigResource::TOPIC => self.reconfigure(turn, Some(&resource.name)),
+                ConfigResource::BROKER => self.reconfigure(turn, None),
+                _ => {}
+            }
+        }
+    }
+
+    /// Opens or makes the log if this node is a replica, and takes or leaves the leadership.
+    fn assign_partition(&mut self, turn: &mut Turn, id: TopicIdPartition) {
+        let Some(topic) = self.cluster.topic_by_id(id.topic_id) else { return };
+        let Some(state) = topic.state(id.partition).cloned() else { return };
+        let name = topic.name().clone();
+        let Some(place) = state.replicas.iter().position(|&node| node == self.node.node_id.0) else {
+            return self.delete_partition(turn, &id);
+        };
+        let directory = state.directories.get(place).copied().unwrap_or(Uuid::ZERO);
+        if self.partitions.slot(&id).is_none() && !self.add_partition(turn, id, &name, directory) {
+            return;
+        }
+        let Some(slot) = self.partitions.slot(&id) else { return };
+        let Some(partition) = self.partitions.at_mut(slot) else { return };
+        let begins = partition.assign(&state);
+        let leads = partition.replica.is_leader();
+        self.partitions.mark_changed(slot);
+        if *name == *OFFSETS_TOPIC {
+            if begins {
+                self.begin_groups(slot);
+            } else if !leads {
+                self.abandon_groups(turn, slot);
+            }
+        }
+    }
+
+    /// False where there is no log to be had.
+    fn add_partition(&mut self, turn: &mut Turn, id: TopicIdPartition, name: &str, directory: Uuid) -> bool {
+        let partition = TopicPartition { topic: Arc::from(name), partition: id.partition };
+        let config = Arc::new(self.cluster.log_config(name));
+        let for_log = Arc::new(log_config(&config, i64::from(self.node.settings.producer_id_expiration_ms)));
+        let found = self.found_logs.remove(&id);
+        let index = found.as_ref().map(|found| found.directory).or_else(|| self.directory_for(directory));
+        let Some(index) = index.filter(|index| !self.disk.failed.contains(index)) else { return false };
+        let directories = self.directories.clone();
+        let Some(started) = directories.get(index) else { return false };
+        let now_ms = turn.now.wall_ms;
+        let opened = match found {
+            Some(_) => started
+                .directory
+                .open_log(&partition, for_log, &started.points, started.clean, now_ms)
+                .map(|(log, opened)| {
+                    if opened.truncated_bytes > 0 || opened.removed_segments > 0 {
+                        let text = format!(
+                            "{partition}: {} bytes and {} segments were cut off in recovery",
+                            opened.truncated_bytes, opened.removed_segments
+                        );
+                        turn.log(Level::Warning, text);
+                    }
+                    log
+                }),
+            None => started.directory.create_log(&partition, Some(id.topic_id), for_log, now_ms),
+        };
+        match opened {
+            Ok(log) => {
+                let high_watermark =
+                    started.points.high_watermarks.get(&partition).copied().unwrap_or(Offset::ZERO);
+                let name = protocol::Str::from(name);
+                let log = ReplicaLog(log);
+                let node = self.node.node_id;
+                self.partitions.insert(Partition::new(id, name, index, log, config, node, high_watermark));
+                true
+            }
+            Err(error) => {
+                if error.is_directory_failed() {
+                    self.on_directory_failed(
+                        turn,
+                        &DiskFailure { directory: index, reason: error.to_string() },
+                    );
+                } else {
+                    turn.log(Level::Error, format!("{partition} is not available: {error}"));
+                }
+                false
+            }
+        }
+    }
+
+    /// The one that the controller named, or the one with the fewest logs.
+    fn directory_for(&self, id: Uuid) -> Option<DirectoryIndex> {
+        let count = |index: DirectoryIndex| self.partitions.iter().filter(|at| at.directory == index).count();
+        let usable = |index: &DirectoryIndex| !self.disk.failed.contains(index);
+        match self.directories.index_of(id) {
+            Some(index) => Some(index),
+            None => self.directories.indexes().filter(usable).min_by_key(|&index| (count(index), index)),
+        }
+    }
+
+    fn delete_partition(&mut self, turn: &mut Turn, id: &TopicIdPartition) {
+        let Some(slot) = self.partitions.slot(id) else { return };
+        if let Some(partition) = self.partitions.at_mut(slot) {
+            // tells those who wait that nobody leads it here
+            partition.replica.leader = types::NodeId::NONE;
+        }
+        self.settle_waiters(turn, slot);
+        self.abandon_groups(turn, slot);
+        self.wake_watchers(turn, slot);
+        let Some(partition) = self.partitions.remove(id) else { return };
+        let directories = self.directories.clone();
+        let Some(started) = directories.get(partition.directory) else { return };
+        let delay_ms = partition.config.file_delete_delay_ms;
+        let unique = self.unique_name();
+        match started.directory.rename_partition(partition.log.0, DirectoryKind::Delete, unique) {
+            Ok(path) => {
+                self.doomed.push((turn.now.wall_ms.saturating_add(delay_ms), partition.directory, path))
+            }
+            Err(error) => {
+                let failure = DiskFailure { directory: partition.directory, reason: error.to_string() };
+                self.on_directory_failed(turn, &failure);
+            }
+        }
+    }
+
+    /// Logs of topics that nobody knows are renamed and kept, as Kafka does.
+    fn put_strays_aside(&mut self, turn: &mut Turn) {
+        for stray in std::mem::take(&mut self.found_logs).into_values() {
+            let unique = self.unique_name();
+            let Some(started) = self.directories.get(stray.directory) else { continue };
+            let text = match started.directory.rename_directory(&stray.found, DirectoryKind::Stray, unique) {
+                Ok(path) => format!(
+                    "{} belongs to no topic and is set aside as {}",
+                    stray.found.partition,
+                    path.display()
+                ),
+                Err(error) => error.to_string(),
+            };
+            turn.log(Level::Warning, text);
+        }
+    }
+
+    fn unique_name(&mut self) -> Uuid {
+        Uuid(self.random.bytes16())
+    }
+
+    /// Configurations that may have changed: of one topic, or of all.
+    fn reconfigure(&mut self, turn: &mut Turn, topic: Option<&str>) {
+        let named = |slot: &Slot| {
+            self.partitions.at(*slot).is_some_and(|at| topic.is_none_or(|name| *at.topic == *name))
+        };
+        let slots: Vec<Slot> = self.partitions.all_slots().filter(named).collect();
+        for slot in slots {
+            let Some(name) = self.partitions.at(slot).map(|partition| partition.topic.clone()) else {
+                continue;
+            };
+            let config = Arc::new(self.cluster.log_config(&name));
+            let for_log = log_config(&config, i64::from(self.node.settings.producer_id_expiration_ms));
+            if let Some(partition) = self.partitions.at_mut(slot) {
+                partition.replica.min_in_sync_replicas =
+                    usize::try_from(config.min_insync_replicas).unwrap_or(1);
+                partition.log.set_config(for_log);
+                partition.config = config;
+                partition.advance_high_watermark();
+                self.partitions.mark_changed(slot);
+                self.note_unflushed(turn, slot, false);
+            }
+        }
+    }
+}

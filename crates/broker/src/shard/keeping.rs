@@ -1,0 +1,226 @@
+//! Keeping house: retention, files whose time has come, checkpoints, and the end of it all.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use types::Offset;
+
+use super::{Shard, Turn};
+use crate::event::{DirectoryIndex, DiskFailure, Effect, Level, ShardId};
+use crate::message::{CheckpointKind, CheckpointPart, Message};
+use crate::partitions::Slot;
+
+/// Shard 0's collection of what all shards say for the checkpoint files.
+#[derive(Default)]
+pub(crate) struct Checkpoints {
+    parts: BTreeMap<(CheckpointKind, ShardId), CheckpointPart>,
+}
+
+/// Topic, partition, offset.
+type Line = (Arc<str>, i32, i64);
+
+const KINDS: [CheckpointKind; 3] =
+    [CheckpointKind::RecoveryPoint, CheckpointKind::LogStart, CheckpointKind::HighWatermark];
+
+impl Shard {
+    fn slots(&self) -> Vec<Slot> {
+        self.partitions.all_slots().collect()
+    }
+
+    pub(super) fn retain(&mut self, turn: &mut Turn) {
+        let now_ms = turn.now.wall_ms;
+        for slot in self.slots() {
+            let Some(partition) = self.partitions.at_mut(slot).filter(|partition| !partition.offline) else {
+                continue;
+            };
+            let high_watermark = partition.replica.high_watermark();
+            match partition.log.0.retention(now_ms, high_watermark) {
+                Ok(retained) if retained.deleted_segments > 0 => {
+                    let text =
+                        format!("{}: {} old segments deleted", partition.name(), retained.deleted_segments);
+                    turn.log(Level::Info, text);
+                    self.partitions.mark_changed(slot);
+                }
+                Ok(_) => {}
+                Err(error) => self.on_log_error(turn, slot, &error),
+            }
+        }
+    }
+
+    /// Removes deleted segments and deleted partitions after their delay, and closes files that nobody uses.
+    pub(super) fn remove_files(&mut self, turn: &mut Turn) {
+        let now_ms = turn.now.wall_ms;
+        for slot in self.slots() {
+            let Some(partition) = self.partitions.at_mut(slot).filter(|partition| !partition.offline) else {
+                continue;
+            };
+            let log = &mut partition.log.0;
+            let removed = match log.next_removal_ms() {
+                Some(due) if due <= now_ms => log.remove_deleted(now_ms),
+                _ => Ok(()),
+            };
+            if let Err(error) = removed.and_then(|()| log.close_idle_files()) {
+                self.on_log_error(turn, slot, &error);
+            }
+        }
+        let (due, later) =
+            std::mem::take(&mut self.doomed).into_iter().partition(|(when, _, _)| *when <= now_ms);
+        self.doomed = later;
+        let due: Vec<_> = due;
+        for (_, directory, path) in due {
+            let removed =
+                self.directories.get(directory).map(|started| started.directory.remove_directory(&path));
+            if let Some(Err(error)) = removed {
+                self.on_directory_failed(turn, &DiskFailure { directory, reason: error.to_string() });
+            }
+        }
+    }
+
+    pub(crate) fn on_log_error(&mut self, turn: &mut Turn, slot: Slot, error: &storage::Error) {
+        if error.is_directory_failed() {
+            self.fail_directory_of(turn, slot, error.to_string());
+        } else {
+            turn.log(Level::Error, error.to_string());
+        }
+    }
+
+    /// Tells shard 0 this shard's lines; shard 0 writes the files when it has those of all.
+    pub(super) fn checkpoint(&mut self, turn: &mut Turn, kind: CheckpointKind, last: bool) {
+        let entry = |partition: &crate::partition::Partition| {
+            let log = &partition.log.0;
+            let offset = match kind {
+                CheckpointKind::RecoveryPoint => log.recovery_point(),
+                CheckpointKind::HighWatermark => partition.replica.high_watermark(),
+                CheckpointKind::LogStart if log.start_offset() > log.first_segment_base() => {
+                    log.start_offset()
+                }
+                CheckpointKind::LogStart => return None,
+            };
+            let topic = log.partition().topic.clone();
+            (!partition.offline).then_some((partition.directory, topic, partition.id.partition, offset.0))
+        };
+        let part = CheckpointPart { kind, entries: self.partitions.iter().filter_map(entry).collect(), last };
+        if self.id == ShardId(0) {
+            self.on_checkpoint_part(turn, ShardId(0), part);
+        } else {
+            turn.send(ShardId(0), Message::Checkpoint(part));
+        }
+    }
+
+    pub(super) fn on_checkpoint_part(&mut self, turn: &mut Turn, from: ShardId, part: CheckpointPart) {
+        let (kind, last) = (part.kind, part.last);
+        self.checkpoints.parts.insert((kind, from), part);
+        if from == self.id && !last {
+            self.write_checkpoint(turn, kind);
+        }
+        self.finish_stopping(turn);
+    }
+
+    fn lines(&self, kind: CheckpointKind) -> Option<BTreeMap<DirectoryIndex, Vec<Line>>> {
+        let mut lines: BTreeMap<_, Vec<_>> =
+            self.directories.indexes().map(|index| (index, Vec::new())).collect();
+        for shard in (0..self.node.shards.max(1)).map(ShardId) {
+            let part = self.checkpoints.parts.get(&(kind, shard))?;
+            for (directory, topic, partition, offset) in &part.entries {
+                lines.entry(*directory).or_default().push((topic.clone(), *partition, *offset));
+            }
+        }
+        lines.retain(|directory, _| !self.disk.failed.contains(directory));
+        Some(lines)
+    }
+
+    /// By a disk worker: the file is synced. Not before every shard has said what it has.
+    fn write_checkpoint(&mut self, turn: &mut Turn, kind: CheckpointKind) {
+        for (directory, lines) in self.lines(kind).unwrap_or_default() {
+            let Some(started) = self.directories.get(directory) else { continue };
+            let path = started.directory.path().join(file_name(kind));
+            let content = checkpoint_text(&lines);
+            if self.checkpoints_written.get(&(kind, directory)) == Some(&content) {
+                continue;
+            }
+            self.checkpoints_written.insert((kind, directory), content.clone());
+            self.write_file(turn, directory, path, content);
+        }
+    }
+
+    pub(super) fn on_shutdown(&mut self, turn: &mut Turn) {
+        if std::mem::replace(&mut self.stopping, true) {
+            return;
+        }
+        for slot in self.slots() {
+            let Some(partition) = self.partitions.at_mut(slot).filter(|partition| !partition.offline) else {
+                continue;
+            };
+            if let Err(error) = partition.log.0.close(turn.now.wall_ms) {
+                self.on_log_error(turn, slot, &error);
+            }
+        }
+        KINDS.into_iter().for_each(|kind| self.checkpoint(turn, kind, true));
+        if self.id != ShardId(0) {
+            turn.effects.push(Effect::Stopped);
+        }
+    }
+
+    /// Shard 0 is the last one: it writes the checkpoints of all, then that the stop was clean.
+    pub(super) fn finish_stopping(&mut self, turn: &mut Turn) {
+        let all_closed = || {
+            let shards = (0..self.node.shards.max(1)).map(ShardId);
+            shards
+                .flat_map(|shard| KINDS.map(|kind| (kind, shard)))
+                .all(|key| self.checkpoints.parts.get(&key).is_some_and(|part| part.last))
+        };
+        if !self.stopping || self.stopped || self.id != ShardId(0) || self.disk.is_busy() || !all_closed() {
+            return;
+        }
+        self.stopped = true;
+        if let Err(error) = self.write_last_files() {
+            turn.log(Level::Error, format!("the stop is not clean: {error}"));
+        }
+        turn.effects.push(Effect::Stopped);
+    }
+
+    fn write_last_files(&self) -> storage::Result<()> {
+        for kind in KINDS {
+            for (directory, lines) in self.lines(kind).unwrap_or_default() {
+                let Some(started) = self.directories.get(directory) else { continue };
+                let entry = |(topic, partition, offset): Line| storage::PartitionOffset {
+                    partition: types::TopicPartition { topic, partition },
+                    offset: Offset(offset),
+                };
+                let entries: Vec<_> = lines.into_iter().map(entry).collect();
+                match kind {
+                    CheckpointKind::RecoveryPoint => started.directory.write_recovery_points(&entries)?,
+                    CheckpointKind::LogStart => started.directory.write_start_offsets(&entries)?,
+                    CheckpointKind::HighWatermark => started.directory.write_high_watermarks(&entries)?,
+                }
+            }
+        }
+        let good = self.directories.indexes().filter(|index| !self.disk.failed.contains(index));
+        for started in good.filter_map(|index| self.directories.get(index)) {
+            started.directory.write_clean_shutdown(self.broker_epoch())?;
+        }
+        Ok(())
+    }
+
+    fn broker_epoch(&self) -> i64 {
+        self.cluster.image.cluster.broker(self.node.node_id.0).map_or(-1, |broker| broker.epoch)
+    }
+}
+
+fn file_name(kind: CheckpointKind) -> &'static str {
+    match kind {
+        CheckpointKind::RecoveryPoint => storage::RECOVERY_POINT,
+        CheckpointKind::LogStart => storage::LOG_START_OFFSET,
+        CheckpointKind::HighWatermark => storage::HIGH_WATERMARK,
+    }
+}
+
+/// Version 0, the number of lines, then `topic partition offset` each.
+fn checkpoint_text(lines: &[Line]) -> Bytes {
+    let mut text = format!("0\n{}\n", lines.len());
+    for (topic, partition, offset) in lines {
+        text.push_str(&format!("{topic} {partition} {offset}\n"));
+    }
+    Bytes::from(text)
+}

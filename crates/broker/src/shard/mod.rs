@@ -1,0 +1,231 @@
+//! A shard: one thread's part of a node. It owns connections, partitions and the groups of its offsets partitions.
+//! `step` takes one event; `end_of_turn` follows the last event of a turn and settles what the turn has changed.
+
+mod answer;
+mod connections;
+mod controller;
+mod disk;
+mod gather;
+mod image;
+mod keeping;
+mod messages;
+mod produce_wait;
+mod timers;
+mod turn_end;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use platform::{Random, Time};
+use protocol::ApiKey;
+use types::TopicIdPartition;
+
+use crate::cluster::Cluster;
+use crate::config::NodeConfig;
+use crate::connection::{Connection, Sequence};
+use crate::directories::{Directories, FoundLog, ShardLogs};
+use crate::event::{ActorId, ConnectionId, DirectoryIndex, Effect, Event, Level, ShardId};
+use crate::fetch_session::FetchSessions;
+use crate::message::{CheckpointKind, Message, RequestContext, WorkId};
+use crate::metrics::Metrics;
+use crate::partitions::{Partitions, Slot};
+use crate::purgatory::Purgatory;
+use crate::watch::Watcher;
+
+pub(crate) use answer::Answer;
+pub(crate) use controller::ControllerWait;
+pub(crate) use gather::{Gather, Scattered};
+pub(crate) use produce_wait::ProduceWait;
+
+/// The time and the effects of one step.
+pub(crate) struct Turn<'a> {
+    pub now: Time,
+    pub effects: &'a mut Vec<Effect>,
+}
+
+impl Turn<'_> {
+    pub fn send(&mut self, to: ShardId, message: Message) {
+        self.effects.push(Effect::Send { to: ActorId::Shard(to), message });
+    }
+
+    pub fn send_quorum(&mut self, message: Message) {
+        self.effects.push(Effect::Send { to: ActorId::Quorum, message });
+    }
+
+    pub fn log(&mut self, level: Level, text: String) {
+        self.effects.push(Effect::Log { level, text });
+    }
+
+    /// Monotonic microseconds, `ms` from now.
+    pub fn after_ms(&self, ms: i64) -> u64 {
+        self.now.monotonic_us.saturating_add(u64::try_from(ms).unwrap_or(0).saturating_mul(1000))
+    }
+}
+
+/// One request whose answer is due.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Call {
+    pub connection: ConnectionId,
+    pub sequence: Sequence,
+    pub correlation_id: i32,
+    pub api_key: ApiKey,
+    pub api_version: i16,
+}
+
+/// Who wants the result of work on this shard's partitions.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Origin {
+    /// A gather of this shard.
+    Gather(WorkId),
+    /// A gather of another shard.
+    There(ShardId, WorkId),
+}
+
+/// What a shard is made of.
+pub struct ShardOptions {
+    pub id: ShardId,
+    pub node: Arc<NodeConfig>,
+    /// Of this shard alone.
+    pub random: Random,
+    pub logs: ShardLogs,
+}
+
+/// See the head of the file.
+pub struct Shard {
+    pub(crate) id: ShardId,
+    pub(crate) node: Arc<NodeConfig>,
+    pub(crate) random: Random,
+    pub(crate) cluster: Cluster,
+    pub(crate) partitions: Partitions,
+    pub(crate) sessions: FetchSessions,
+    pub(crate) metrics: Metrics,
+    pub(crate) gathers: Purgatory<Gather>,
+    pub(crate) produces: Purgatory<ProduceWait>,
+    pub(crate) fetches: Purgatory<crate::handlers::fetch::FetchWait>,
+    pub(crate) controller_calls: Purgatory<ControllerWait>,
+    pub(crate) groups: crate::groups::Groups,
+    pub(crate) producer_ids: crate::handlers::init_producer_id::ProducerIds,
+    pub(crate) disk: disk::Disk,
+    pub(crate) directories: Arc<Directories>,
+    pub(crate) watches: BTreeMap<Watcher, Vec<Slot>>,
+    /// Found at the start and not opened yet.
+    found_logs: BTreeMap<TopicIdPartition, FoundLog>,
+    /// Directories of deleted partitions, and when they are to be removed.
+    doomed: Vec<(i64, DirectoryIndex, PathBuf)>,
+    checkpoints: keeping::Checkpoints,
+    /// What the checkpoint files hold, so that what has not changed is not written again.
+    checkpoints_written: BTreeMap<(CheckpointKind, DirectoryIndex), Bytes>,
+    timers: timers::Timers,
+    connections: BTreeMap<ConnectionId, Connection>,
+    /// Connections with an answer that may leave or a frame that may start.
+    ready: Vec<ConnectionId>,
+    next_work: u64,
+    wake_at: u64,
+    stopping: bool,
+    stopped: bool,
+}
+
+impl Shard {
+    pub fn new(options: ShardOptions) -> Shard {
+        let ShardOptions { id, node, random, logs } = options;
+        let slots = usize::try_from(node.settings.max_incremental_fetch_session_cache_slots).unwrap_or(0);
+        Shard {
+            id,
+            sessions: FetchSessions::new(slots.div_ceil(usize::from(node.shards.max(1)))),
+            cluster: Cluster::new(node.clone()),
+            partitions: Partitions::new(),
+            groups: crate::groups::Groups::new(&node),
+            node,
+            random,
+            metrics: Metrics::default(),
+            gathers: Purgatory::default(),
+            produces: Purgatory::default(),
+            fetches: Purgatory::default(),
+            controller_calls: Purgatory::default(),
+            producer_ids: Default::default(),
+            disk: Default::default(),
+            directories: logs.directories,
+            watches: BTreeMap::new(),
+            found_logs: logs.found.into_iter().map(|found| (found.id, found)).collect(),
+            doomed: Vec::new(),
+            checkpoints: Default::default(),
+            checkpoints_written: BTreeMap::new(),
+            timers: Default::default(),
+            connections: BTreeMap::new(),
+            ready: Vec::new(),
+            next_work: 0,
+            wake_at: u64::MAX,
+            stopping: false,
+            stopped: false,
+        }
+    }
+
+    pub fn step(&mut self, now: Time, event: Event, effects: &mut Vec<Effect>) {
+        let mut turn = Turn { now, effects };
+        match event {
+            Event::ConnectionOpened { connection, listener, peer, .. } => {
+                self.on_connection_opened(connection, listener, peer);
+            }
+            Event::ConnectionClosed { connection } => self.on_connection_closed(&mut turn, connection),
+            Event::Frame { connection, bytes } => self.on_frame(&mut turn, connection, bytes),
+            Event::Message { from, message } => self.on_message(&mut turn, from, message),
+            Event::DiskDone { token, result } => self.on_disk_done(&mut turn, token, result),
+            Event::Tick => self.on_tick(&mut turn),
+            Event::ReadMetrics => self.on_read_metrics(&mut turn),
+            Event::Shutdown => self.on_shutdown(&mut turn),
+        }
+        self.pump(&mut turn);
+    }
+
+    pub fn end_of_turn(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        let mut turn = Turn { now, effects };
+        self.settle(&mut turn);
+        self.pump(&mut turn);
+        // answers may have started frames that changed partitions again
+        self.settle(&mut turn);
+        self.pump(&mut turn);
+        self.start_flushes(&mut turn);
+        self.ask_to_be_woken(&mut turn);
+    }
+
+    pub(crate) fn new_work(&mut self) -> WorkId {
+        self.next_work += 1;
+        WorkId(self.next_work)
+    }
+
+    pub(crate) fn context(&self, call: &Call) -> Option<RequestContext> {
+        let connection = self.connections.get(&call.connection)?;
+        Some(RequestContext {
+            connection: call.connection,
+            listener: connection.listener,
+            peer: connection.peer,
+            client_id: connection.client_id.clone(),
+            principal: connection.principal.clone(),
+            api_version: call.api_version,
+        })
+    }
+
+    pub(crate) fn client_id(&self, call: &Call) -> Option<&Arc<str>> {
+        self.connections.get(&call.connection)?.client_id.as_ref()
+    }
+
+    /// The listener that the client came through: it is told the addresses of its like.
+    pub(crate) fn listener_name(&self, call: &Call) -> &str {
+        let listener = self.connections.get(&call.connection).and_then(|at| self.node.listener(at.listener));
+        listener.map_or("", |listener| &listener.name)
+    }
+
+    fn on_read_metrics(&mut self, turn: &mut Turn) {
+        let mut metrics = self.metrics.clone();
+        metrics.connections = self.connections.len() as u64;
+        metrics.partitions = self.partitions.len() as u64;
+        metrics.purgatory_produce = self.produces.len() as u64;
+        metrics.purgatory_fetch = self.fetches.len() as u64;
+        metrics.fetch_sessions = self.sessions.len() as u64;
+        metrics.fetch_session_partitions = self.sessions.partition_count() as u64;
+        metrics.fetch_session_evictions = self.sessions.evictions;
+        turn.effects.push(Effect::Metrics(Box::new(metrics)));
+    }
+}

@@ -1,0 +1,54 @@
+//! Fetches that wait for partitions of this shard, whichever shard they belong to. A watch ends when one of its
+//! partitions changes: whoever watched reads again and, if that is not enough, watches anew.
+
+use types::TopicIdPartition;
+
+use crate::event::ShardId;
+use crate::message::{Message, WorkId};
+use crate::partitions::Slot;
+use crate::shard::{Shard, Turn};
+
+/// A fetch, by the shard that holds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Watcher {
+    pub shard: ShardId,
+    pub id: WorkId,
+}
+
+impl Shard {
+    pub(crate) fn watch(&mut self, watcher: Watcher, partitions: &[TopicIdPartition]) {
+        let mut slots = Vec::with_capacity(partitions.len());
+        for id in partitions {
+            if let Some(slot) = self.partitions.slot(id)
+                && let Some(partition) = self.partitions.at_mut(slot)
+            {
+                partition.watchers.insert(watcher);
+                slots.push(slot);
+            }
+        }
+        if !slots.is_empty() {
+            self.watches.insert(watcher, slots);
+        }
+    }
+
+    pub(crate) fn unwatch(&mut self, watcher: Watcher) {
+        for slot in self.watches.remove(&watcher).unwrap_or_default() {
+            if let Some(partition) = self.partitions.at_mut(slot) {
+                partition.watchers.remove(&watcher);
+            }
+        }
+    }
+
+    /// Ends all watches on a partition and tells those who watched.
+    pub(crate) fn wake_watchers(&mut self, turn: &mut Turn, slot: Slot) {
+        let watchers = self.partitions.at_mut(slot).map(|partition| std::mem::take(&mut partition.watchers));
+        for watcher in watchers.unwrap_or_default() {
+            self.unwatch(watcher);
+            if watcher.shard == self.id {
+                crate::handlers::fetch::on_wake_here(self, turn, watcher.id);
+            } else {
+                turn.send(watcher.shard, Message::FetchWake { id: watcher.id });
+            }
+        }
+    }
+}
