@@ -11,17 +11,25 @@ use crate::error::{At, Error, Result};
 
 pub const FILE: &str = "partition.metadata";
 
-/// None where there is no file, or one that a crash left empty.
+/// None where there is no file, or one that a crash left empty or in part.
 pub fn read(file_system: &dyn FileSystem, directory: &Path) -> Result<Option<Uuid>> {
     let path = directory.join(FILE);
     if !file_system.exists(&path) {
         return Ok(None);
     }
     let bytes = file_system.read(&path).at(|| path.clone())?;
-    if bytes.iter().all(|byte| *byte == 0) {
-        return Ok(None);
+    let text = String::from_utf8_lossy(&bytes);
+    match parse(&text) {
+        None if !is_torn(&text) => Err(Error::unreadable(&path, "malformed")),
+        topic_id => Ok(topic_id),
     }
-    parse(&String::from_utf8_lossy(&bytes)).map(Some).ok_or_else(|| Error::unreadable(&path, "malformed"))
+}
+
+/// Bytes of the file that were never written: the end is missing, or zeros are in its place.
+fn is_torn(text: &str) -> bool {
+    let written = text.trim_end_matches('\0');
+    let whole = "version: 0\ntopic_id: ";
+    whole.starts_with(written) || (written.starts_with(whole) && written.len() < whole.len() + 22)
 }
 
 /// Writes the file and gives it back to be synced with the log's first flush.
@@ -71,6 +79,15 @@ mod tests {
             ("version: 0\ntopic_id: x", None),
         ] {
             assert_eq!(parse(text), expected, "{text}");
+        }
+        for (text, torn) in [
+            ("", true),
+            ("\0\0", true),
+            ("versi", true),
+            ("version: 0\ntopic_id: x", true),
+            ("version: 1", false),
+        ] {
+            assert_eq!(is_torn(text), torn, "{text}");
         }
     }
 }

@@ -17,7 +17,8 @@ impl Log {
         self.first_unstable_offset().map_or(high_watermark, |first| first.min(high_watermark))
     }
 
-    /// Transactions that ended below the high watermark are unstable no more.
+    /// Transactions that ended below the high watermark are unstable no more. Also called after opening and cutting
+    /// a log, which make all its ended transactions unstable again.
     pub fn on_high_watermark(&mut self, high_watermark: Offset) {
         self.producers.on_high_watermark(high_watermark);
     }

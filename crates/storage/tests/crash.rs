@@ -1,0 +1,238 @@
+//! A crash at every write, sync and change of names of a scenario: what was synced is there, the log is a prefix
+//! of what was appended, indexes lead to the right batches, and the producers' state equals a replay.
+
+mod support;
+
+use std::path::PathBuf;
+
+use platform::memory::Fault;
+use platform::{FileSystem, MemoryFileSystem};
+use records::Compression;
+use storage::{AppendContext, AppendError, Log, LogConfig, Marker};
+use support::*;
+use types::{LeaderEpoch, Offset, ProducerEpoch, ProducerId};
+
+const CONTEXT: AppendContext = AppendContext { now_ms: 0, api_version: 13 };
+
+/// What the scenario knows when it stops.
+#[derive(Default)]
+struct Known {
+    /// All that was ever handed to the log, in order: bytes as they would be stored.
+    values: Vec<Option<String>>,
+    /// Synced, and acknowledged as such.
+    synced: Offset,
+    /// Deliberately removed from the front.
+    start: Offset,
+}
+
+fn config() -> LogConfig {
+    LogConfig {
+        segment_bytes: 700,
+        index_interval_bytes: 150,
+        file_delete_delay_ms: 5,
+        ..LogConfig::default()
+    }
+}
+
+/// Runs until the first failure.
+fn scenario(system: &MemoryFileSystem, known: &mut Known) -> Result<(), AppendError> {
+    let mut log = Log::create(options(system, &config()), Some(types::Uuid([3; 16])))?;
+    let mut sequences = [0i32; 3];
+    for turn in 0..24usize {
+        log.begin_epoch(LeaderEpoch(turn as i32 / 8));
+        let epoch = LeaderEpoch(turn as i32 / 8);
+        let id = turn % 3;
+        let values: Vec<String> =
+            (0..1 + turn % 3).map(|i| format!("value {turn}.{i} {}", "v".repeat(turn))).collect();
+        let texts: Vec<&str> = values.iter().map(String::as_str).collect();
+        let producer = (id as i64, 0, sequences[id], id != 0);
+        known.values.extend(values.iter().cloned().map(Some));
+        let bytes = batch_with(&texts, turn as i64, Some(producer), Compression::NONE);
+        log.append_as_leader(&bytes, epoch, &CONTEXT)?;
+        sequences[id] += texts.len() as i32;
+        if turn % 4 == 2 {
+            let id = ProducerId(1 + (turn / 4 % 2) as i64);
+            let marker = Marker {
+                producer_id: id,
+                producer_epoch: ProducerEpoch(0),
+                coordinator_epoch: 1,
+                commit: turn % 8 == 2,
+            };
+            known.values.push(None);
+            log.append_marker(&marker, epoch, 0)?;
+        }
+        if turn % 5 == 4 {
+            let plan = if turn % 2 == 0 { log.flush_plan(0)? } else { log.checkpoint_plan(0)? };
+            plan.run(system)?;
+            log.flushed(plan.to);
+            known.synced = log.recovery_point();
+        }
+        if turn == 17 {
+            let start = Offset(12);
+            log.delete_records(start, log.end_offset()).expect("within the log");
+            known.start = start;
+            log.retention(0, log.end_offset())?;
+            log.remove_deleted(100)?;
+        }
+    }
+    log.close(0)?;
+    known.synced = log.end_offset();
+    Ok(())
+}
+
+fn check(system: &MemoryFileSystem, known: &Known, context: &str) {
+    if !system.exists(&PathBuf::from("/data/t-0")) {
+        assert_eq!(known.synced, Offset(0), "{context}");
+        return;
+    }
+    // the checkpoints may be older than what was synced, never newer; the start offset's likewise
+    for recovery_point in [known.synced, Offset(known.synced.0 / 2)] {
+        let open = storage::LogOptions { recovery_point, ..options(system, &config()) };
+        let (mut log, _) = Log::open(open).unwrap_or_else(|error| panic!("{context}: {error}"));
+        assert!(log.end_offset() >= known.synced, "{context}: {} {}", log.end_offset(), known.synced);
+        assert!(log.end_offset().0 <= known.values.len() as i64, "{context}");
+        assert!(log.start_offset() <= known.start, "{context}");
+        for from in log.start_offset().0..log.end_offset().0 {
+            let expected: Vec<(i64, String)> = (from..log.end_offset().0)
+                .filter_map(|at| known.values[at as usize].clone().map(|value| (at, value)))
+                .collect();
+            assert_eq!(read_all(&mut log, Offset(from)), expected, "{context} from {from}");
+        }
+        check_state(system, &mut log, context);
+        // it goes on
+        append(&mut log, &batch(&["after"], 1));
+        log.truncate_to(log.end_offset().plus(-1), 0).unwrap();
+        log.close(0).unwrap();
+        system.kill();
+    }
+}
+
+/// The recovered state equals that of a log that is read from its beginning.
+fn check_state(system: &MemoryFileSystem, log: &mut Log, context: &str) {
+    let mut replayed = {
+        let copy = MemoryFileSystem::new(0);
+        copy.create_directory_all(&PathBuf::from("/data/t-0")).unwrap();
+        for name in names(system).into_iter().filter(|name| name.ends_with(".log")) {
+            let path = PathBuf::from(format!("/data/t-0/{name}"));
+            copy.write_atomically(&path, &system.read(&path).unwrap()).unwrap();
+        }
+        let start_offset = log.start_offset();
+        let open = storage::LogOptions { start_offset, ..options(&copy, &config()) };
+        Log::open(open).unwrap().0
+    };
+    let end = log.end_offset();
+    assert_eq!(replayed.end_offset(), end, "{context}");
+    for state in [&mut *log, &mut replayed] {
+        state.on_high_watermark(end);
+    }
+    // a snapshot has a producer's last batch alone, and one time for it and the marker after it
+    let producers = |log: &Log| {
+        let entries = log.producers().entries();
+        entries
+            .map(|(id, e)| {
+                (
+                    id,
+                    e.epoch,
+                    e.last_sequence(),
+                    e.last_offset(),
+                    e.coordinator_epoch,
+                    e.current_transaction_first_offset,
+                )
+            })
+            .collect::<Vec<_>>()
+    };
+    if log.first_segment_base() == Offset(0) {
+        assert_eq!(producers(log), producers(&replayed), "{context}");
+        assert_eq!(log.first_unstable_offset(), replayed.first_unstable_offset(), "{context}");
+        let aborted = |log: &Log| log.aborted_transactions(Offset(0), end).unwrap();
+        assert_eq!(aborted(log), aborted(&replayed), "{context}");
+    }
+    let last = |log: &Log| log.epochs().entries().last().map(|entry| entry.0);
+    if log.end_offset() > log.start_offset() {
+        assert_eq!(last(log), last(&replayed), "{context}");
+    }
+}
+
+/// With a log directory that lasts.
+fn fresh(seed: u64) -> MemoryFileSystem {
+    let system = MemoryFileSystem::new(seed);
+    system.create_directory_all("/data".as_ref()).unwrap();
+    system.sync_directory("/".as_ref()).unwrap();
+    system
+}
+
+fn calls_of_scenario() -> u64 {
+    let system = fresh(0);
+    let before = system.changes();
+    scenario(&system, &mut Known::default()).unwrap();
+    system.changes() - before
+}
+
+#[test]
+fn a_crash_at_every_call() {
+    let calls = calls_of_scenario();
+    assert!(calls > 100, "{calls}");
+    for at in 0..calls {
+        for seed in 0..6 {
+            let system = fresh(seed * 1000 + at);
+            let mut known = Known::default();
+            system.plan_fault(at, Fault::Halt);
+            let stopped = scenario(&system, &mut known);
+            assert!(stopped.is_err() || at + 1 >= calls, "{at}");
+            match seed {
+                0 => system.crash_keeping_nothing(),
+                1 => system.kill(),
+                _ => system.crash(),
+            }
+            check(&system, &known, &format!("call {at} seed {seed}"));
+        }
+    }
+}
+
+#[test]
+fn an_error_at_every_call_changes_nothing_or_fails_the_directory() {
+    let calls = calls_of_scenario();
+    for fault in [Fault::Error, Fault::Torn, Fault::Full] {
+        for at in 0..calls {
+            let system = fresh(at);
+            let mut known = Known::default();
+            system.plan_fault(at, fault);
+            let stopped = scenario(&system, &mut known);
+            system.kill();
+            if stopped.is_err() {
+                check(&system, &known, &format!("{fault:?} at {at}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_full_disk_refuses_and_goes_on() {
+    let system = MemoryFileSystem::new(5);
+    let mut log = create(&system, &config());
+    let mut appended = 0;
+    for turn in 0..60 {
+        // now and then there is no room, at any byte
+        let (total, free) = system.space("/".as_ref()).unwrap();
+        if turn % 3 == 1 {
+            system.set_capacity((total - free) + turn % 97);
+        }
+        let bytes = batch(&["a value of some thirty bytes ..."], turn as i64);
+        match log.append_as_leader(&bytes, EPOCH, &CONTEXT) {
+            Ok(done) => {
+                assert_eq!(done.base_offset, Offset(appended));
+                appended += 1;
+            }
+            Err(AppendError::Storage(error)) => assert!(!error.is_directory_failed(), "{error}"),
+            Err(other) => panic!("{other}"),
+        }
+        assert_eq!(read_all(&mut log, Offset(0)).len() as i64, appended);
+        system.set_capacity(u64::MAX);
+    }
+    assert!((30..60).contains(&appended), "{appended}");
+    log.close(0).unwrap();
+    for clean in [true, false] {
+        let (mut log, opened) = reopen(&system, &config(), Offset(0), clean);
+        assert_eq!((opened.truncated_bytes, read_all(&mut log, Offset(0)).len() as i64), (0, appended));
+    }
+}
