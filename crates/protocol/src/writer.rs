@@ -1,7 +1,7 @@
 //! Writes Kafka's primitives. Records are not copied: large ones and file ranges become chunks of their own.
 //! The first error sticks and `Message::encode` reports it.
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes, BytesMut};
 use platform::FileSlice;
 use types::Uuid;
 
@@ -10,6 +10,10 @@ use crate::{EncodeError, Part, Records, Str};
 
 /// Records of at least this many bytes are passed on; smaller ones are cheaper to copy than to send apart.
 const SHARED_BYTES_MIN: usize = 4096;
+/// What is taken at once where many records stand between few bytes of fields, for those to share.
+const BUFFER_SIZE: usize = 1024;
+/// Room below which a new buffer is begun after records: enough for the fields of one partition.
+const ROOM_MIN: usize = 128;
 
 /// A piece of a frame, in the order of sending.
 #[derive(Clone, Debug)]
@@ -29,8 +33,11 @@ impl Chunk {
 
 #[derive(Debug, Default)]
 pub struct Writer {
+    /// The first chunk, kept open for the size of the frame.
+    head: Option<BytesMut>,
+    /// The chunks after it.
     chunks: Vec<Chunk>,
-    buffer: Vec<u8>,
+    buffer: BytesMut,
     flexible: bool,
     error: Option<EncodeError>,
 }
@@ -41,7 +48,14 @@ impl Writer {
     }
 
     pub fn with_capacity(bytes: usize) -> Writer {
-        Writer { buffer: Vec::with_capacity(bytes), ..Writer::default() }
+        Writer { buffer: BytesMut::with_capacity(bytes), ..Writer::default() }
+    }
+
+    /// A writer of a whole frame, for `finish_frame`.
+    pub fn frame() -> Writer {
+        let mut writer = Writer::with_capacity(256);
+        writer.i32(0);
+        writer
     }
 
     pub fn is_flexible(&self) -> bool {
@@ -64,21 +78,37 @@ impl Writer {
 
     /// Bytes written so far, those of file ranges included.
     pub fn size(&self) -> u64 {
-        self.chunks.iter().map(Chunk::size).sum::<u64>() + self.buffer.len() as u64
+        let head = self.head.as_ref().map_or(0, BytesMut::len) as u64;
+        head + self.chunks.iter().map(Chunk::size).sum::<u64>() + self.buffer.len() as u64
     }
 
     /// Everything written, in order.
     pub fn finish(mut self) -> Vec<Chunk> {
         self.cut();
-        self.chunks
+        let mut chunks = Vec::with_capacity(self.chunks.len() + 1);
+        chunks.extend(self.head.map(|head| Chunk::Bytes(head.freeze())));
+        chunks.append(&mut self.chunks);
+        chunks
+    }
+
+    /// Everything written since `frame`, its size before it.
+    pub fn finish_frame(mut self) -> Result<Vec<Chunk>, EncodeError> {
+        self.check()?;
+        let size = self.size().saturating_sub(4);
+        let size = i32::try_from(size).map_err(|_| EncodeError::TooLong(size as usize))?;
+        self.cut();
+        if let Some(mut place) = self.head.as_mut().and_then(|head| head.get_mut(..4)) {
+            place.put_i32(size);
+        }
+        Ok(self.finish())
     }
 
     /// Everything written, in one piece; an error where a file range was written.
     pub fn into_bytes(self) -> Result<Bytes, EncodeError> {
-        if self.chunks.is_empty() {
-            return Ok(Bytes::from(self.buffer));
+        if self.head.is_none() && self.chunks.is_empty() {
+            return Ok(self.buffer.freeze());
         }
-        let mut whole = Vec::with_capacity(self.size() as usize);
+        let mut whole = Vec::with_capacity(usize::try_from(self.size()).unwrap_or_default());
         for chunk in self.finish() {
             match chunk {
                 Chunk::Bytes(bytes) => whole.extend_from_slice(&bytes),
@@ -88,10 +118,26 @@ impl Writer {
         Ok(Bytes::from(whole))
     }
 
-    /// Ends the current chunk.
+    /// Ends the current chunk. Those of one buffer share its memory.
     fn cut(&mut self) {
-        if !self.buffer.is_empty() {
-            self.chunks.push(Chunk::Bytes(Bytes::from(std::mem::take(&mut self.buffer))));
+        if self.buffer.is_empty() {
+            return;
+        }
+        let piece = self.buffer.split();
+        if self.head.is_none() && self.chunks.is_empty() {
+            self.head = Some(piece);
+        } else {
+            self.chunks.push(Chunk::Bytes(piece.freeze()));
+        }
+    }
+
+    /// Records go out as a chunk of their own, between the fields before and after them.
+    fn pass_on(&mut self, chunk: Chunk) {
+        self.cut();
+        self.chunks.push(chunk);
+        // The fields of many partitions do not take memory one by one.
+        if self.buffer.capacity() < ROOM_MIN {
+            self.buffer = BytesMut::with_capacity(BUFFER_SIZE);
         }
     }
 
@@ -100,7 +146,7 @@ impl Writer {
     }
 
     pub fn bool(&mut self, value: bool) {
-        self.buffer.push(u8::from(value));
+        self.buffer.put_u8(u8::from(value));
     }
 
     pub fn i8(&mut self, value: i8) {
@@ -137,10 +183,10 @@ impl Writer {
 
     pub fn uvarint(&mut self, mut value: u32) {
         while value >= 0x80 {
-            self.buffer.push(value as u8 | 0x80);
+            self.buffer.put_u8(value as u8 | 0x80);
             value >>= 7;
         }
-        self.buffer.push(value as u8);
+        self.buffer.put_u8(value as u8);
     }
 
     /// A length or count in this message's form; None is null.
@@ -193,15 +239,13 @@ impl Writer {
         if bytes.len() < SHARED_BYTES_MIN {
             self.raw(bytes);
         } else {
-            self.cut();
-            self.chunks.push(Chunk::Bytes(bytes.clone()));
+            self.pass_on(Chunk::Bytes(bytes.clone()));
         }
     }
 
     fn file(&mut self, slice: &FileSlice) {
         if slice.size > 0 {
-            self.cut();
-            self.chunks.push(Chunk::File(slice.clone()));
+            self.pass_on(Chunk::File(slice.clone()));
         }
     }
 
@@ -260,7 +304,7 @@ impl Writer {
     pub fn tag(&mut self, tag: u32, field: impl FnOnce(&mut Writer)) {
         self.uvarint(tag);
         let at = self.buffer.len();
-        self.buffer.push(0);
+        self.buffer.put_u8(0);
         field(self);
         let size = self.buffer.len().saturating_sub(at + 1);
         match self.buffer.get_mut(at) {
@@ -271,7 +315,7 @@ impl Writer {
 
     #[cold]
     fn insert_size(&mut self, at: usize, size: usize) {
-        let tail = self.buffer.split_off(at + 1);
+        let tail = self.buffer.get(at + 1..).unwrap_or_default().to_vec();
         self.buffer.truncate(at);
         self.uvarint(size as u32);
         self.buffer.extend_from_slice(&tail);
@@ -324,6 +368,19 @@ mod tests {
             let bytes = written(true, |w| w.tag(5, |w| w.raw(&vec![7; size]))).unwrap();
             let mut reader = crate::Reader::new(bytes);
             assert_eq!((reader.uvarint(), reader.uvarint() as usize, reader.remaining()), (5, size, size));
+        }
+    }
+
+    #[test]
+    fn a_frame_begins_with_its_size() {
+        for records in [0, 1, SHARED_BYTES_MIN] {
+            let mut writer = Writer::frame();
+            writer.i16(3);
+            writer.records(true, &Records::Bytes(Bytes::from(vec![1; records])));
+            let chunks = writer.finish_frame().unwrap();
+            let size = chunks.iter().map(Chunk::size).sum::<u64>() as u32;
+            let Chunk::Bytes(first) = &chunks[0] else { panic!("a file") };
+            assert_eq!(first[..4], (size - 4).to_be_bytes());
         }
     }
 

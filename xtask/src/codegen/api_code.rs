@@ -5,10 +5,8 @@ use anyhow::{Context, Result};
 use super::schema::Message;
 
 /// The APIs that a broker passes on to the controller. Kafka's specifications do not say it.
-const FORWARDED: [i16; 21] =
-    [19, 20, 30, 31, 33, 37, 38, 39, 40, 43, 44, 45, 46, 49, 51, 55, 57, 64, 80, 81, 94];
-/// The same, though only controllers' listeners have it.
-const FORWARDED_INSIDE: [i16; 1] = [67];
+const FORWARDED: [i16; 22] =
+    [19, 20, 30, 31, 33, 37, 38, 39, 40, 43, 44, 45, 46, 49, 51, 55, 57, 64, 67, 80, 81, 94];
 
 struct Api<'a> {
     name: &'a str,
@@ -81,7 +79,7 @@ fn table_row(api: &Api) -> String {
     let before_max = if request.unstable && before.1 == max { before.1 - 1 } else { before.1 };
     let flexible = request.flexible.map_or("i16::MAX".to_owned(), |flexible| flexible.min.to_string());
     let on = |listener: &str| request.listeners.iter().any(|name| name == listener);
-    let forwarded = FORWARDED.contains(&api.key) || FORWARDED_INSIDE.contains(&api.key);
+    let forwarded = FORWARDED.contains(&api.key);
     format!(
         "            ApiKey::{0} => Row {{ name: \"{0}\", versions: Versions::new({min}, {max}), stable: \
          Versions::new({min}, {stable}), before: Versions::new({1}, {before_max}), flexible_from: {flexible}, \
