@@ -45,7 +45,7 @@ impl Controller {
         broker: i32,
         why: Leaving,
     ) -> Option<MetadataRecord> {
-        let mut surroundings = self.surroundings(&topic.name, Some(partition));
+        let mut surroundings = self.surroundings(topic);
         surroundings.leaving = Some(broker);
         let election = self.automatic_election(&topic.name);
         let mut change = PartitionChange::new(topic.id, index, partition, &surroundings, election);
@@ -56,13 +56,24 @@ impl Controller {
         change.build()
     }
 
+    /// One partition's change when `broker` cannot be in sync there.
+    pub(super) fn leave_one(
+        &self,
+        topic: &Topic,
+        index: i32,
+        partition: &Partition,
+        broker: i32,
+    ) -> Option<MetadataRecord> {
+        self.leave_partition(topic, index, partition, broker, Leaving::Fenced)
+    }
+
     /// Leaderless partitions that `broker` can lead, now that it is back. Who is in sync is the leader's to say.
     pub(super) fn returning_changes(&self, broker: i32) -> Vec<MetadataRecord> {
         self.changes(|topic, index, partition| {
             if partition.leader != NO_LEADER || !partition.replicas.contains(&broker) {
                 return None;
             }
-            let mut surroundings = self.surroundings(&topic.name, Some(partition));
+            let mut surroundings = self.surroundings(topic);
             surroundings.returning = Some(broker);
             let election = self.automatic_election(&topic.name);
             PartitionChange::new(topic.id, index, partition, &surroundings, election).build()

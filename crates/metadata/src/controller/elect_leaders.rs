@@ -76,7 +76,7 @@ impl Controller {
         if needless {
             return Err(ApiError::plain(ErrorCode::ElectionNotNeeded));
         }
-        let surroundings = self.surroundings(&topic.name, Some(partition));
+        let surroundings = self.surroundings(topic);
         let change = PartitionChange::new(topic.id, index, partition, &surroundings, election);
         change.build().ok_or_else(|| {
             ApiError::plain(match election {

@@ -3,21 +3,28 @@
 //! `replay` at once, appends them, and lets the reply out when they are committed. When leadership is lost the
 //! state is built anew from what was committed.
 
+mod acls;
 mod activation;
 mod alter_configs;
+mod alter_partition;
 mod assignment;
 mod broker_events;
 mod create_partitions;
 mod create_topics;
 mod delete_topics;
+mod directories;
 mod elect_leaders;
 mod error;
 mod heartbeat;
 mod list_reassignments;
 mod partition_change;
+mod periodic;
 mod placement;
 mod producer_ids;
+mod quotas;
+mod reassignment;
 mod registration;
+mod scram;
 mod sessions;
 mod unregister;
 mod update_features;
@@ -30,7 +37,7 @@ use types::Uuid;
 
 use crate::configs::StaticConfig;
 use crate::features::MetadataVersion;
-use crate::image::{ApplyError, ConfigResource, Delta, Loader, MetadataImage, Partition};
+use crate::image::{ApplyError, ConfigResource, Delta, Loader, MetadataImage, Topic};
 use partition_change::Surroundings;
 use sessions::Sessions;
 
@@ -39,7 +46,9 @@ pub use delete_topics::TopicPermissions;
 pub use error::ApiError;
 pub use list_reassignments::list_partition_reassignments;
 pub use partition_change::Election;
+pub use periodic::{Schedule, Task};
 pub use placement::{Usable, place};
+pub use scram::{ScramKeys, ScramMechanism};
 pub use update_features::FeaturesReply;
 
 /// Most records one user's request may cause, and most in one batch.
@@ -161,16 +170,16 @@ impl Controller {
     }
 
     /// What a change of one of this topic's partitions has to know.
-    fn surroundings(&self, topic: &str, partition: Option<&Partition>) -> Surroundings<'_> {
+    fn surroundings(&self, topic: &Topic) -> Surroundings<'_> {
         let image = self.image();
         let version = self.metadata_version();
-        let replicas = partition.map_or(usize::MAX, |partition| partition.replicas.len());
+        let replicas = topic.partitions.get(&0).map_or(usize::MAX, |first| first.replicas.len());
         Surroundings {
             cluster: &image.cluster,
             elr_enabled: image.eligible_leader_replicas_enabled(),
             directories_supported: version.supports_directories(),
             bumps_on_shrink: version.bumps_leader_epoch_on_shrink(),
-            min_in_sync: self.min_in_sync_replicas(topic).min(replicas),
+            min_in_sync: self.min_in_sync_replicas(&topic.name).min(replicas),
             leaving: None,
             returning: None,
         }

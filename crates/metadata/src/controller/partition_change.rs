@@ -27,7 +27,7 @@ pub(super) struct Surroundings<'a> {
     pub elr_enabled: bool,
     pub directories_supported: bool,
     pub bumps_on_shrink: bool,
-    /// `min.insync.replicas`, no more than there are replicas.
+    /// `min.insync.replicas`, no more than the topic's first partition has replicas.
     pub min_in_sync: usize,
     /// Treated as inactive although registered so (it is being fenced), or as active (it is being unfenced).
     pub leaving: Option<i32>,
@@ -112,6 +112,7 @@ impl<'a> PartitionChange<'a> {
         }
         if self.surroundings.bumps_on_shrink
             && record.leader == NO_LEADER_CHANGE
+            && record.isr.is_some()
             && !contains_all(&self.isr, &self.partition.in_sync_replicas)
         {
             record.leader = self.partition.leader;
@@ -146,15 +147,14 @@ impl<'a> PartitionChange<'a> {
         if !self.surroundings.elr_enabled {
             return;
         }
-        if self.isr.len() >= self.surroundings.min_in_sync.min(self.replicas.len()) {
+        if self.isr.len() >= self.surroundings.min_in_sync {
             self.elr.clear();
             return;
         }
         let candidates: BTreeSet<i32> =
             self.elr.iter().chain(&self.partition.in_sync_replicas).copied().collect();
-        let eligible = candidates.into_iter().filter(|id| {
-            !self.isr.contains(id) && !self.unclean_shutdown.contains(id) && self.replicas.contains(id)
-        });
+        let eligible =
+            candidates.into_iter().filter(|id| !self.isr.contains(id) && !self.unclean_shutdown.contains(id));
         self.elr = eligible.collect();
     }
 
@@ -213,7 +213,10 @@ impl<'a> PartitionChange<'a> {
         record.leader = elected.leader;
         if elected.unclean {
             self.isr = vec![elected.leader];
-            self.recovery = LeaderRecoveryState::Recovering;
+            record.isr = Some(self.isr.clone());
+            if self.partition.leader_recovery_state != LeaderRecoveryState::Recovering {
+                record.leader_recovery_state = LeaderRecoveryState::Recovering as i8;
+            }
         } else if elected.leader != NO_LEADER && !self.isr.contains(&elected.leader) {
             self.isr = vec![elected.leader];
             self.elr.retain(|id| *id != elected.leader);
@@ -234,7 +237,7 @@ impl<'a> PartitionChange<'a> {
             return;
         }
         let known = !self.partition.last_known_elr.is_empty();
-        if record.leader == NO_LEADER && !known && self.partition.leader != NO_LEADER {
+        if record.leader == NO_LEADER && !known {
             record.last_known_elr = Some(vec![self.partition.leader]);
         } else if record.leader >= 0 && known {
             record.last_known_elr = Some(Vec::new());
@@ -286,4 +289,130 @@ fn is_empty(record: &PartitionChangeRecord) -> bool {
         && record.eligible_leader_replicas.is_none()
         && record.last_known_elr.is_none()
         && record.directories.is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn list(text: &str) -> Vec<i32> {
+        match text {
+            "-" | "[]" => Vec::new(),
+            text => text.split(',').map(|id| id.parse().unwrap()).collect(),
+        }
+    }
+
+    fn optional(text: &str) -> Option<Vec<i32>> {
+        (text != "-").then(|| list(text))
+    }
+
+    fn cluster(active: &[i32]) -> Cluster {
+        let mut cluster = Cluster::default();
+        for id in 1..=6 {
+            let broker = Broker {
+                id,
+                epoch: 1,
+                incarnation_id: Uuid::ZERO,
+                endpoints: Vec::new(),
+                features: BTreeMap::new(),
+                rack: None,
+                fenced: !active.contains(&id),
+                in_controlled_shutdown: false,
+                // more than one, so that the default is UNASSIGNED
+                log_dirs: vec![Uuid([1; 16]), Uuid([2; 16])],
+                cordoned_log_dirs: None,
+                registered_at: 0,
+            };
+            cluster.brokers.insert(id, Arc::new(broker));
+        }
+        cluster
+    }
+
+    fn built(fields: &[&str]) -> String {
+        let version: i16 = fields[0].parse().unwrap();
+        let cluster = cluster(&list(fields[3]));
+        let replicas = list(fields[5]);
+        let surroundings = Surroundings {
+            cluster: &cluster,
+            elr_enabled: fields[1] == "elr",
+            directories_supported: version >= 17,
+            bumps_on_shrink: version < 12,
+            min_in_sync: fields[2].parse().unwrap(),
+            leaving: None,
+            returning: None,
+        };
+        let partition = Partition {
+            directories: vec![UNASSIGNED; replicas.len()],
+            replicas,
+            in_sync_replicas: list(fields[6]),
+            removing_replicas: list(fields[7]),
+            adding_replicas: list(fields[8]),
+            eligible_leader_replicas: list(fields[9]),
+            last_known_elr: list(fields[10]),
+            leader: fields[11].parse().unwrap(),
+            leader_recovery_state: LeaderRecoveryState::from_wire(fields[12].parse().unwrap()).unwrap(),
+            leader_epoch: 3,
+            partition_epoch: 5,
+        };
+        let election = match fields[4] {
+            "PREFERRED" => Election::Preferred,
+            "ONLINE" => Election::Online,
+            _ => Election::Unclean,
+        };
+        let mut change = PartitionChange::new(Uuid([9; 16]), 0, &partition, &surroundings, election);
+        let set = |field: &mut Vec<i32>, text: &str| {
+            if let Some(list) = optional(text) {
+                *field = list;
+            }
+        };
+        set(&mut change.isr, fields[13]);
+        set(&mut change.replicas, fields[14]);
+        set(&mut change.removing, fields[15]);
+        set(&mut change.adding, fields[16]);
+        if fields[17] == "0" {
+            change.recovery = LeaderRecoveryState::Recovered;
+        }
+        set(&mut change.unclean_shutdown, fields[18]);
+        let Some(MetadataRecord::PartitionChange(record)) = change.build() else { return "none".to_owned() };
+        let text = |list: &Option<Vec<i32>>| match list.as_deref() {
+            None => "-".to_owned(),
+            Some([]) => "[]".to_owned(),
+            Some(list) => list.iter().map(i32::to_string).collect::<Vec<_>>().join(","),
+        };
+        [
+            text(&record.isr),
+            record.leader.to_string(),
+            text(&record.replicas),
+            text(&record.removing_replicas),
+            text(&record.adding_replicas),
+            record.leader_recovery_state.to_string(),
+            text(&record.eligible_leader_replicas),
+            text(&record.last_known_elr),
+            record.directories.as_ref().map_or("-".to_owned(), |list| list.len().to_string()),
+        ]
+        .join("\t")
+    }
+
+    #[test]
+    fn changes_are_those_of_kafka() {
+        let table = include_str!("../../testdata/partition-changes.tsv");
+        let mut wrong = Vec::new();
+        let mut rows = 0;
+        for line in table.lines().filter(|line| !line.starts_with('#')) {
+            let (given, expected) = line.split_once("\t=>\t").unwrap();
+            let ours = built(&given.split('\t').collect::<Vec<_>>());
+            if ours != expected {
+                wrong.push(format!("{line}\n    ours: {ours}"));
+            }
+            rows += 1;
+        }
+        assert!(
+            wrong.is_empty(),
+            "{} of {rows} differ\n{}",
+            wrong.len(),
+            wrong[..wrong.len().min(12)].join("\n")
+        );
+    }
 }
