@@ -37,6 +37,9 @@ pub(crate) fn handle(
     call: Call,
     request: InitProducerIdRequest,
 ) -> Answer {
+    if request.transactional_id.as_deref() == Some("") {
+        return refuse(ErrorCode::InvalidRequest);
+    }
     if request.transactional_id.is_some() {
         // Transactions are not served. Of the errors that no client tries again, this one names the transactional id.
         return refuse(ErrorCode::TransactionalIdAuthorizationFailed);
