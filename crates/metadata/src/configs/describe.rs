@@ -131,13 +131,15 @@ pub fn client_metrics(overrides: &Properties) -> Vec<Entry> {
         .map(|row| {
             let set = overrides.get(row.name);
             let source = if set.is_some() { ConfigSource::ClientMetrics } else { ConfigSource::Default };
+            let synonym =
+                |value: &String| Synonym { name: row.name.to_owned(), value: Some(value.clone()), source };
             Entry {
                 name: row.name.to_owned(),
                 value: set.cloned().or_else(|| row.default_text().map(str::to_owned)),
                 source,
                 read_only: false,
                 sensitive: false,
-                synonyms: Vec::new(),
+                synonyms: set.map(synonym).into_iter().collect(),
                 definition: Some(row),
             }
         })

@@ -72,7 +72,7 @@ impl<'a> ConfigLayers<'a> {
                 }
             }
         }
-        for name in &names {
+        for name in names.iter().filter(|name| !registry::is_dynamic_only(name)) {
             let default = registry::lookup(Scope::Broker, name).and_then(Definition::default_text);
             if let Some(text) = default {
                 let value = (!sensitive).then(|| text.to_owned());
