@@ -92,7 +92,7 @@ impl Shard {
         partition.advance_high_watermark();
         appended.need = partition.need_for(acks, appended.end_offset);
         self.partitions.mark_changed(slot);
-        self.note_unflushed(turn, slot, appended.rolled);
+        self.note_unflushed(turn, slot, records.len() as u64, appended.rolled);
         Ok(appended)
     }
 }

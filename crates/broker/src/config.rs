@@ -131,10 +131,18 @@ pub struct Limits {
     pub purgatory_rows: usize,
     /// `barnabas.metadata.topics.created.max`: topics that one Metadata request may have created.
     pub auto_created_topics: usize,
+    /// `barnabas.background.flush.bytes`: bytes appended to one partition after which they are flushed behind the
+    /// scenes, so that a start after a crash has no more than this to read again.
+    pub background_flush_bytes: u64,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { queued_requests: 128, purgatory_rows: 1 << 20, auto_created_topics: 100 }
+        Limits {
+            queued_requests: 128,
+            purgatory_rows: 1 << 20,
+            auto_created_topics: 100,
+            background_flush_bytes: 64 << 20,
+        }
     }
 }

@@ -10,7 +10,7 @@ mod append;
 mod authorizer;
 mod cluster;
 mod connection;
-mod directories;
+pub mod directories;
 mod dispatch;
 mod fetch_session;
 mod groups;
@@ -22,7 +22,7 @@ mod partitions;
 mod purgatory;
 mod replication;
 mod routing;
-mod shard;
+pub mod shard;
 mod watch;
 
 pub use directories::{Directories, FoundLog, ShardLogs, StartedDirectory};

@@ -7,7 +7,7 @@ use metadata::configs::LogConfig;
 use protocol::{ErrorCode, Str};
 use types::{LeaderEpoch, NodeId, Offset, TopicIdPartition};
 
-use crate::cluster::PartitionState;
+use crate::cluster::{PartitionState, is_internal};
 use crate::event::DirectoryIndex;
 use crate::log::ReplicaLog;
 use crate::message::{Place, WorkId};
@@ -36,6 +36,8 @@ pub(crate) struct Waiter {
 pub(crate) struct Partition {
     pub id: TopicIdPartition,
     pub topic: Str,
+    /// Clients may read it, not write to it.
+    pub is_internal: bool,
     pub directory: DirectoryIndex,
     pub log: ReplicaLog,
     pub replica: ReplicaState,
@@ -47,6 +49,8 @@ pub(crate) struct Partition {
     pub offline: bool,
     /// Monotonic microseconds of the oldest append that is not flushed, for `flush.ms`.
     pub unflushed_since_us: Option<u64>,
+    /// Bytes appended since a flush was last planned.
+    pub unflushed_bytes: u64,
     committed_waiters: VecDeque<Waiter>,
     flushed_waiters: VecDeque<Waiter>,
 }
@@ -64,6 +68,7 @@ impl Partition {
         let high_watermark = high_watermark.max(log.log_start_offset()).min(log.log_end_offset());
         Partition {
             id,
+            is_internal: is_internal(&topic),
             topic,
             directory,
             log,
@@ -73,6 +78,7 @@ impl Partition {
             watchers: BTreeSet::new(),
             offline: false,
             unflushed_since_us: None,
+            unflushed_bytes: 0,
             committed_waiters: VecDeque::new(),
             flushed_waiters: VecDeque::new(),
         }

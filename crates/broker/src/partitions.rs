@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use types::TopicIdPartition;
+use types::{TopicIdPartition, Uuid};
 
 use crate::partition::Partition;
 
@@ -68,9 +68,10 @@ impl Partitions {
         self.slots.get_mut(slot.0 as usize)?.take()
     }
 
-    /// In the order of their ids.
-    pub fn ids(&self) -> impl Iterator<Item = &TopicIdPartition> {
-        self.by_id.keys()
+    pub fn of_topic(&self, topic_id: Uuid) -> impl Iterator<Item = (&TopicIdPartition, Slot)> {
+        let from = TopicIdPartition { topic_id, partition: i32::MIN };
+        let to = TopicIdPartition { topic_id, partition: i32::MAX };
+        self.by_id.range(from..=to).map(|(id, slot)| (id, *slot))
     }
 
     pub fn all_slots(&self) -> impl Iterator<Item = Slot> + '_ {

@@ -78,6 +78,7 @@ impl Shard {
         slot: Slot,
         call: impl FnOnce(&mut GroupShard, &mut Context<'_>),
     ) {
+        self.groups.touched = true;
         if let Some(groups) = self.groups.partitions.get_mut(&slot) {
             let mut context = Context {
                 now: turn.now,
@@ -150,6 +151,7 @@ impl Shard {
             coordinator.abandon(ErrorCode::NotCoordinator, context, effects);
         });
         self.groups.partitions.remove(&slot);
+        self.groups.touched = true;
     }
 
     fn reply_from_group(&mut self, turn: &mut Turn, token: Token, reply: GroupResponse) {

@@ -29,6 +29,7 @@ impl Shard {
             writes: Default::default(),
         };
         self.groups.partitions.insert(slot, groups);
+        self.groups.touched = true;
     }
 
     /// Reads on in every partition that is not read to its end.
@@ -41,6 +42,7 @@ impl Shard {
     }
 
     fn load_piece(&mut self, turn: &mut Turn, slot: Slot, from: Offset) {
+        self.groups.touched = true;
         let Some(partition) = self.partitions.at_mut(slot) else { return };
         let end = partition.log.log_end_offset();
         let piece = if from < end { partition.log.read_bytes(from, PIECE_BYTES) } else { Ok(Bytes::new()) };
@@ -63,6 +65,7 @@ impl Shard {
             Err(error) => {
                 turn.log(Level::Error, format!("{}: groups are not loaded: {error}", partition.name()));
                 self.groups.partitions.remove(&slot);
+                self.groups.touched = true;
             }
         }
     }

@@ -41,6 +41,9 @@ pub(crate) struct Groups {
     pub next_token: u64,
     /// The creation of `__consumer_offsets` is under way.
     pub creating_topic: bool,
+    /// A group may want to be called at another time than `deadline` says.
+    pub touched: bool,
+    deadline: Option<u64>,
 }
 
 impl Groups {
@@ -61,18 +64,22 @@ impl Groups {
             waiting: BTreeMap::new(),
             next_token: 0,
             creating_topic: false,
+            touched: false,
+            deadline: None,
         }
     }
 
     /// The earliest time at which a group wants to be called; 0 while a log is being replayed.
-    pub fn next_deadline(&self) -> Option<u64> {
-        self.partitions
-            .values()
-            .filter_map(|partition| match partition.loading {
-                Some(_) => Some(0),
-                None => partition.coordinator.next_deadline(),
-            })
-            .min()
+    pub fn next_deadline(&mut self) -> Option<u64> {
+        if !std::mem::take(&mut self.touched) {
+            return self.deadline;
+        }
+        let wanted = self.partitions.values().filter_map(|partition| match partition.loading {
+            Some(_) => Some(0),
+            None => partition.coordinator.next_deadline(),
+        });
+        self.deadline = wanted.min();
+        self.deadline
     }
 }
 

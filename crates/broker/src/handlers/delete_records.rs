@@ -41,26 +41,16 @@ fn empty_answer(partition_index: i32) -> DeleteRecordsPartitionResult {
     DeleteRecordsPartitionResult { partition_index, low_watermark: -1, error_code: 0 }
 }
 
-pub(crate) fn delete(
-    shard: &mut Shard,
-    turn: &mut Turn,
-    id: &TopicIdPartition,
-    offset: i64,
-) -> DeleteRecordsPartitionResult {
+pub(crate) fn delete(shard: &mut Shard, id: &TopicIdPartition, offset: i64) -> DeleteRecordsPartitionResult {
     let mut answer = empty_answer(id.partition);
-    match try_delete(shard, turn, id, offset) {
+    match try_delete(shard, id, offset) {
         Ok(low_watermark) => answer.low_watermark = low_watermark.0,
         Err(error) => answer.error_code = error.code(),
     }
     answer
 }
 
-fn try_delete(
-    shard: &mut Shard,
-    turn: &mut Turn,
-    id: &TopicIdPartition,
-    offset: i64,
-) -> Result<Offset, ErrorCode> {
+fn try_delete(shard: &mut Shard, id: &TopicIdPartition, offset: i64) -> Result<Offset, ErrorCode> {
     let slot = shard.partitions.slot(id).ok_or_else(|| shard.cluster.absent(id))?;
     let partition = shard.partitions.at_mut(slot).ok_or(ErrorCode::UnknownTopicOrPartition)?;
     partition.check_leader(-1)?;
@@ -77,7 +67,5 @@ fn try_delete(
     deleted.map_err(|error| ErrorCode::from(error.error_code()))?;
     let start = partition.log.log_start_offset();
     shard.partitions.mark_changed(slot);
-    // the start must not go back in a crash: the deletion of whole segments and the checkpoint follow by the clock
-    let _ = turn;
     Ok(start)
 }

@@ -6,12 +6,11 @@ use types::TopicIdPartition;
 use crate::event::ShardId;
 use crate::handlers;
 use crate::message::{PartReply, PartitionOperation, PartitionOutcome, Place};
-use crate::shard::{Answer, Call, Scattered, Shard, Turn};
+use crate::shard::{Answer, Call, Scattered, Shard};
 
 /// Does one operation on a partition of this shard.
 pub(crate) fn operate(
     shard: &mut Shard,
-    turn: &mut Turn,
     id: TopicIdPartition,
     operation: PartitionOperation,
 ) -> PartitionOutcome {
@@ -23,7 +22,7 @@ pub(crate) fn operate(
             handlers::offset_for_leader_epoch::end_of(shard, &id, leader_epoch, current_leader_epoch),
         ),
         PartitionOperation::DeleteRecords { offset } => {
-            PartitionOutcome::DeleteRecords(handlers::delete_records::delete(shard, turn, &id, offset))
+            PartitionOutcome::DeleteRecords(handlers::delete_records::delete(shard, &id, offset))
         }
         PartitionOperation::DescribeProducers => {
             PartitionOutcome::DescribeProducers(handlers::describe_producers::describe(shard, &id))

@@ -21,68 +21,113 @@ pub(crate) struct Pending {
     pub required: Offset,
 }
 
+/// A request on its way through its partitions.
+struct Progress {
+    acks: i16,
+    api_version: i16,
+    /// Only Kafka's own admin client may write to internal topics.
+    may_write_internal: bool,
+    pending: Vec<Pending>,
+    elsewhere: Vec<(ShardId, Vec<ProduceItem>)>,
+}
+
 pub(crate) fn handle(shard: &mut Shard, turn: &mut Turn, call: Call, request: ProduceRequest) -> Answer {
     shard.metrics.produce_requests += 1;
     let refused = refused_whole(&request);
-    let acks = request.acks;
-    let is_admin = shard.client_id(&call).is_some_and(|id| **id == *"__admin_client");
+    let mut progress = Progress {
+        acks: request.acks,
+        api_version: call.api_version,
+        may_write_internal: shard.client_id(&call).is_some_and(|id| **id == *"__admin_client"),
+        pending: Vec::new(),
+        elsewhere: Vec::new(),
+    };
     let mut response = ProduceResponse::default();
     response.responses.reserve_exact(request.topic_data.len());
-    let mut pending = Vec::new();
-    let mut elsewhere: Vec<(ShardId, Vec<ProduceItem>)> = Vec::new();
     for (t, topic) in request.topic_data.into_iter().enumerate() {
-        let known = refused.map_or(Ok(()), Err).and_then(|()| {
-            let id = if call.api_version >= 13 {
-                shard.cluster.topic_by_id(topic.topic_id).ok_or(ErrorCode::UnknownTopicId)
-            } else {
-                shard.cluster.topic_by_name(&topic.name).ok_or(ErrorCode::UnknownTopicOrPartition)
-            }?;
-            if id.is_internal() && !is_admin { Err(ErrorCode::InvalidTopicException) } else { Ok(id.id()) }
-        });
-        let mut answers = Vec::with_capacity(topic.partition_data.len());
+        let topic_id = match refused {
+            Some(error) => Err(error),
+            None if call.api_version >= 13 => Ok(topic.topic_id),
+            None => match shard.cluster.topic_by_name(&topic.name) {
+                Some(found) => Ok(found.id()),
+                None => Err(ErrorCode::UnknownTopicOrPartition),
+            },
+        };
+        let mut partition_responses = Vec::with_capacity(topic.partition_data.len());
         for (p, data) in topic.partition_data.into_iter().enumerate() {
-            let place = (t as u32, p as u32);
-            let located = known.and_then(|topic_id| {
-                let id = TopicIdPartition { topic_id, partition: data.index };
-                shard.cluster.owner(&id).map(|owner| (id, owner))
-            });
             let mut answer = empty_answer(data.index);
-            match located {
+            let partition = topic_id.map(|topic_id| TopicIdPartition { topic_id, partition: data.index });
+            let done = partition.and_then(|partition| {
+                let records = data.records.unwrap_or_default();
+                let item = ProduceItem { place: (t as u32, p as u32), partition, records };
+                progress.append_or_pass_on(shard, turn, item)
+            });
+            match done {
                 Err(error) => fail(&mut answer, error),
-                Ok((partition, owner)) if owner == shard.id => {
-                    let item = ProduceItem { place, partition, records: data.records.unwrap_or_default() };
-                    answer = append(shard, turn, acks, call.api_version, item, &mut pending);
-                }
-                Ok((partition, owner)) => {
-                    let item = ProduceItem { place, partition, records: data.records.unwrap_or_default() };
-                    push(&mut elsewhere, owner, item);
-                }
+                Ok(Some(done)) => answer = done,
+                Ok(None) => {}
             }
-            answers.push(answer);
+            partition_responses.push(answer);
         }
-        response.responses.push(TopicProduceResponse {
-            name: topic.name,
-            topic_id: topic.topic_id,
-            partition_responses: answers,
-        });
+        let (name, topic_id) = (topic.name, topic.topic_id);
+        response.responses.push(TopicProduceResponse { name, topic_id, partition_responses });
     }
-    if elsewhere.is_empty() && pending.is_empty() {
-        return finish(shard, &call, acks, response);
+    progress.end(shard, turn, call, response, request.timeout_ms)
+}
+
+impl Progress {
+    /// The answer where the partition is on this shard; None where another one is to give it.
+    fn append_or_pass_on(
+        &mut self,
+        shard: &mut Shard,
+        turn: &mut Turn,
+        item: ProduceItem,
+    ) -> Result<Option<PartitionProduceResponse>, ErrorCode> {
+        let id = item.partition;
+        // what is here needs no look at the cluster
+        if let Some(partition) = shard.partitions.get(&id) {
+            if partition.is_internal && !self.may_write_internal {
+                return Err(ErrorCode::InvalidTopicException);
+            }
+            return Ok(Some(append(shard, turn, self.acks, self.api_version, item, &mut self.pending)));
+        }
+        let topic = shard.cluster.topic_by_id(id.topic_id).ok_or(ErrorCode::UnknownTopicId)?;
+        if topic.is_internal() && !self.may_write_internal {
+            return Err(ErrorCode::InvalidTopicException);
+        }
+        let owner = shard.cluster.owner(&id)?;
+        if owner == shard.id {
+            return Err(ErrorCode::KafkaStorageError);
+        }
+        push(&mut self.elsewhere, owner, item);
+        Ok(None)
     }
-    let parts = elsewhere.len() + usize::from(!pending.is_empty());
-    let id = shard.begin_gather(call, Response::Produce(response), parts);
-    if let Some(gather) = shard.gathers.get_mut(id) {
-        gather.acks = acks;
+
+    fn end(
+        self,
+        shard: &mut Shard,
+        turn: &mut Turn,
+        call: Call,
+        response: ProduceResponse,
+        timeout_ms: i32,
+    ) -> Answer {
+        let Progress { acks, api_version, pending, elsewhere, .. } = self;
+        if elsewhere.is_empty() && pending.is_empty() {
+            return finish(shard, &call, acks, response);
+        }
+        let parts = elsewhere.len() + usize::from(!pending.is_empty());
+        let id = shard.begin_gather(call, Response::Produce(response), parts);
+        if let Some(gather) = shard.gathers.get_mut(id) {
+            gather.acks = acks;
+        }
+        for (owner, items) in elsewhere {
+            let part = ProducePart { acks, timeout_ms, api_version, items };
+            shard.send_part(turn, owner, id, Part::Produce(part));
+        }
+        if !pending.is_empty() {
+            shard.wait_for_acks(turn, Origin::Gather(id), Vec::new(), pending, timeout_ms);
+        }
+        Answer::Later
     }
-    let (timeout_ms, api_version) = (request.timeout_ms, call.api_version);
-    for (owner, items) in elsewhere {
-        let part = ProducePart { acks, timeout_ms, api_version, items };
-        shard.send_part(turn, owner, id, Part::Produce(part));
-    }
-    if !pending.is_empty() {
-        shard.wait_for_acks(turn, Origin::Gather(id), Vec::new(), pending, timeout_ms);
-    }
-    Answer::Later
 }
 
 /// Errors that hold for every partition of the request.

@@ -47,10 +47,13 @@ impl Disk {
 }
 
 impl Shard {
-    /// Something was appended: a flush may be due, now or later.
-    pub(crate) fn note_unflushed(&mut self, turn: &mut Turn, slot: Slot, rolled: bool) {
+    /// Something was appended: a flush may be due, now or later. One is due too when much is not on the disk yet:
+    /// a start after a crash reads all that no flush has reached.
+    pub(crate) fn note_unflushed(&mut self, turn: &mut Turn, slot: Slot, bytes: u64, rolled: bool) {
         let Some(partition) = self.partitions.at_mut(slot) else { return };
-        if rolled || partition.log.0.flush_due(turn.now.wall_ms) {
+        partition.unflushed_bytes += bytes;
+        let much = partition.unflushed_bytes >= self.node.limits.background_flush_bytes;
+        if much || rolled || partition.log.0.flush_due(turn.now.wall_ms) {
             self.disk.want_flush(partition.directory, slot);
         } else if partition.config.flush_ms != i64::MAX && partition.unflushed_since_us.is_none() {
             partition.unflushed_since_us = Some(turn.now.monotonic_us);
@@ -74,7 +77,12 @@ impl Shard {
                 continue;
             };
             partition.unflushed_since_us = None;
-            match partition.log.0.flush_plan(turn.now.wall_ms) {
+            let much = partition.unflushed_bytes >= self.node.limits.background_flush_bytes;
+            partition.unflushed_bytes = 0;
+            let log = &mut partition.log.0;
+            let now_ms = turn.now.wall_ms;
+            let plan = if much { log.checkpoint_plan(now_ms) } else { log.flush_plan(now_ms) };
+            match plan {
                 Ok(plan) => {
                     files.extend(plan.files);
                     directories.extend(plan.directories);

@@ -51,7 +51,7 @@ impl Shard {
         let mut elsewhere = Vec::new();
         for (owner, operations) in parts {
             if owner == self.id {
-                let outcomes = self.run_operations(turn, operations);
+                let outcomes = self.run_operations(operations);
                 handlers::fill(&mut response, PartReply::Partitions(outcomes));
             } else {
                 elsewhere.push((owner, operations));
@@ -72,7 +72,7 @@ impl Shard {
             Part::Produce(part) => handlers::produce::run_part(self, turn, origin, part),
             Part::Fetch(part) => handlers::fetch::run_part(self, turn, origin, part),
             Part::Partitions(operations) => {
-                let outcomes = self.run_operations(turn, operations);
+                let outcomes = self.run_operations(operations);
                 self.reply_part(turn, origin, PartReply::Partitions(outcomes));
             }
             Part::Group { partition, context, request } => {
@@ -110,10 +110,9 @@ impl Shard {
 
     fn run_operations(
         &mut self,
-        turn: &mut Turn,
         operations: Vec<(Place, TopicIdPartition, PartitionOperation)>,
     ) -> Vec<(Place, crate::message::PartitionOutcome)> {
-        let mut run = |(place, id, operation)| (place, handlers::operate(self, turn, id, operation));
+        let mut run = |(place, id, operation)| (place, handlers::operate(self, id, operation));
         operations.into_iter().map(&mut run).collect()
     }
 }

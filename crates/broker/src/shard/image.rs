@@ -43,8 +43,7 @@ impl Shard {
 
     fn apply(&mut self, turn: &mut Turn, changes: &Delta) {
         for topic_id in &changes.topics_deleted {
-            let of_topic = |id: &&TopicIdPartition| id.topic_id == *topic_id;
-            let gone: Vec<_> = self.partitions.ids().filter(of_topic).copied().collect();
+            let gone: Vec<_> = self.partitions.of_topic(*topic_id).map(|(id, _)| *id).collect();
             gone.into_iter().for_each(|id| self.delete_partition(turn, &id));
         }
         for (&topic_id, partitions) in &changes.partitions {
@@ -57,8 +56,15 @@ impl Shard {
         }
         for resource in &changes.configs {
             match resource.resource_type {
-                ConfigResource::TOPIC => self.reconfigure(turn, Some(&resource.name)),
-                ConfigResource::BROKER => self.reconfigure(turn, None),
+                ConfigResource::TOPIC => {
+                    let Some(topic_id) = self.cluster.topic_by_name(&resource.name).map(|topic| topic.id())
+                    else {
+                        continue;
+                    };
+                    let slots: Vec<Slot> = self.partitions.of_topic(topic_id).map(|(_, slot)| slot).collect();
+                    self.reconfigure(turn, slots);
+                }
+                ConfigResource::BROKER => self.reconfigure(turn, self.partitions.all_slots().collect()),
                 _ => {}
             }
         }
@@ -197,12 +203,8 @@ impl Shard {
         Uuid(self.random.bytes16())
     }
 
-    /// Configurations that may have changed: of one topic, or of all.
-    fn reconfigure(&mut self, turn: &mut Turn, topic: Option<&str>) {
-        let named = |slot: &Slot| {
-            self.partitions.at(*slot).is_some_and(|at| topic.is_none_or(|name| *at.topic == *name))
-        };
-        let slots: Vec<Slot> = self.partitions.all_slots().filter(named).collect();
+    /// Their configuration may have changed.
+    fn reconfigure(&mut self, turn: &mut Turn, slots: Vec<Slot>) {
         for slot in slots {
             let Some(name) = self.partitions.at(slot).map(|partition| partition.topic.clone()) else {
                 continue;
@@ -216,7 +218,7 @@ impl Shard {
                 partition.config = config;
                 partition.advance_high_watermark();
                 self.partitions.mark_changed(slot);
-                self.note_unflushed(turn, slot, false);
+                self.note_unflushed(turn, slot, 0, false);
             }
         }
     }

@@ -221,6 +221,12 @@ impl Shard {
         let mut metrics = self.metrics.clone();
         metrics.connections = self.connections.len() as u64;
         metrics.partitions = self.partitions.len() as u64;
+        metrics.offline_log_directories = self.disk.failed.len() as u64;
+        for partition in self.partitions.iter().filter(|partition| partition.replica.is_leader()) {
+            metrics.leaders += 1;
+            let behind = partition.replica.in_sync_replicas.len() < partition.replica.replicas.len();
+            metrics.under_replicated_partitions += u64::from(behind);
+        }
         metrics.purgatory_produce = self.produces.len() as u64;
         metrics.purgatory_fetch = self.fetches.len() as u64;
         metrics.fetch_sessions = self.sessions.len() as u64;
