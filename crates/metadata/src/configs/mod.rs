@@ -1,6 +1,7 @@
 //! Every config of brokers, topics, groups and client metrics: definitions, parsing, effective values, and the
 //! typed forms the rest of the node reads. Error texts are Kafka's, because tools and their users compare them.
 
+mod allowed;
 pub mod broker;
 pub mod definition;
 pub mod describe;
