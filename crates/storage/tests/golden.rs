@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use platform::{FileSystem, MemoryFileSystem};
@@ -203,9 +203,7 @@ fn the_clean_directory_opened_as_after_a_kill() {
     let system = unpack("clean.tar.gz");
     system.remove_file(Path::new("/data/.kafka_cleanshutdown")).unwrap();
     // its recovery points are at the ends: nothing is scanned past them, so begin at 0
-    for name in ["recovery-point-offset-checkpoint"] {
-        system.write_atomically(&PathBuf::from("/data").join(name), b"0\n0\n").unwrap();
-    }
+    system.write_atomically(Path::new("/data/recovery-point-offset-checkpoint"), b"0\n0\n").unwrap();
     check(&mut start(system), &expected);
 }
 

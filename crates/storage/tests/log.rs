@@ -339,7 +339,7 @@ fn truncating() {
         let all = read_all(&mut log, Offset(0));
         assert_eq!(log.truncate_to(Offset(to), 0).unwrap(), to < 40);
         let end = to - to % 2;
-        assert_eq!((log.end_offset(), log.recovery_point()), (Offset(end), Offset(end)));
+        assert_eq!((log.end_offset(), log.flushed_offset()), (Offset(end), Offset(end)));
         assert_eq!(read_all(&mut log, Offset(0)), all[..end as usize]);
         append(&mut log, &batch(&["new"], 3));
         log.close(0).unwrap();
@@ -358,9 +358,9 @@ fn a_plan_from_before_a_truncation_says_nothing() {
     log.truncate_to(Offset(4), 0).unwrap();
     append_records(&mut log, 4, 0);
     log.flushed(plan.to);
-    assert_eq!(log.recovery_point(), Offset(0));
+    assert_eq!(log.flushed_offset(), Offset(0));
     log.flush(0).unwrap();
-    assert_eq!(log.recovery_point(), Offset(8));
+    assert_eq!(log.flushed_offset(), Offset(8));
 }
 
 #[test]
@@ -376,7 +376,13 @@ fn when_a_flush_is_due() {
     assert!(!log.flush_due(1000));
     append_records(&mut log, 1, 0);
     assert!(!log.flush_due(149) && log.flush_due(150));
-    assert_eq!(log.unflushed_bytes(), batch(&["a value of some thirty bytes ..."], 0).len() as u64);
+    assert!(log.unchecked_bytes() > 300);
+    let plan = log.checkpoint_plan(0).unwrap();
+    plan.run(&system).unwrap();
+    log.flushed(plan.to);
+    assert_eq!((log.unchecked_bytes(), log.recovery_point()), (0, log.end_offset()));
+    append_records(&mut log, 1, 0);
+    assert_eq!(log.unchecked_bytes(), batch(&["a value of some thirty bytes ..."], 0).len() as u64);
 }
 
 #[test]

@@ -14,7 +14,10 @@ use crate::error::{Error, Result};
 /// How far a plan reaches. Given back to the log when the plan is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FlushedTo {
+    /// Records below are synced.
     pub offset: Offset,
+    /// And the indexes.
+    indexed: Offset,
     truncations: u32,
 }
 
@@ -43,14 +46,14 @@ impl FlushPlan {
 impl Log {
     /// Whether `flush.messages` or `flush.ms` asks for a sync.
     pub fn flush_due(&self, now_ms: i64) -> bool {
-        let unflushed = self.end_offset.0.saturating_sub(self.recovery_point.0);
+        let unflushed = self.end_offset.0.saturating_sub(self.flushed_offset.0);
         unflushed > 0
             && (unflushed >= self.config.flush_messages
                 || now_ms.saturating_sub(self.last_flush_ms) >= self.config.flush_ms)
     }
 
-    /// Bytes, in whole segments but for the active one, that no sync has reached. For a background flush.
-    pub fn unflushed_bytes(&mut self) -> u64 {
+    /// Bytes past the recovery point: what a background flush with `checkpoint_plan` would save recovery.
+    pub fn unchecked_bytes(&mut self) -> u64 {
         let first = self.segment_of(self.recovery_point);
         let whole: u64 = self.segments.iter().skip(first + 1).map(|segment| u64::from(segment.size)).sum();
         let (recovery_point, end) = (self.recovery_point, self.end_offset);
@@ -62,7 +65,8 @@ impl Log {
         whole + u64::from(segment.size - found.map_or(segment.size, |found| found.position.min(segment.size)))
     }
 
-    /// What makes everything up to the end last. Also due after a roll.
+    /// What makes all records up to the end last. Also due after a roll: the recovery point then moves to the
+    /// active segment's base.
     pub fn flush_plan(&mut self, now_ms: i64) -> Result<FlushPlan> {
         self.plan(now_ms, false)
     }
@@ -95,14 +99,16 @@ impl Log {
             directories.extend(self.place.directory.parent().map(PathBuf::from));
         }
         self.last_flush_ms = now_ms;
-        let to = FlushedTo { offset: self.end_offset, truncations: self.truncations };
+        let indexed = if with_active_indexes { self.end_offset } else { self.active_segment_base() };
+        let to = FlushedTo { offset: self.end_offset, indexed, truncations: self.truncations };
         Ok(FlushPlan { replacements, files, directories, to, log_directory: self.place.directory.clone() })
     }
 
     /// The plan was carried out.
     pub fn flushed(&mut self, to: FlushedTo) {
         if to.truncations == self.truncations {
-            self.recovery_point = self.recovery_point.max(to.offset.min(self.end_offset));
+            self.flushed_offset = self.flushed_offset.max(to.offset);
+            self.recovery_point = self.recovery_point.max(to.indexed);
         }
     }
 
@@ -146,7 +152,6 @@ impl Log {
         let plan = self.plan(now_ms, true)?;
         plan.run(&*self.place.file_system)?;
         self.flushed(plan.to);
-        self.recovery_point = self.end_offset;
         self.segments.iter_mut().for_each(|segment| segment.close());
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! One replica's log: its segments, offsets, producers and epochs. Owned by one shard; nothing in it is shared.
 //!
-//! start_offset <= recovery_point <= end_offset. Segments ascend and are never none; the last one is active.
+//! start_offset <= recovery_point <= flushed_offset <= end_offset. Segments ascend and are never none; the last one is active.
 
 mod append;
 mod flush;
@@ -44,8 +44,10 @@ pub struct Log {
     segments: VecDeque<Segment>,
     start_offset: Offset,
     end_offset: Offset,
-    /// Everything below is synced.
+    /// Everything below is synced, indexes and all: recovery begins here.
     recovery_point: Offset,
+    /// The records below are synced.
+    flushed_offset: Offset,
     epochs: LeaderEpochs,
     producers: ProducerState,
     /// The `.snapshot` files, ascending.
@@ -104,8 +106,14 @@ impl Log {
         self.end_offset
     }
 
+    /// Where recovery begins after a crash: for the checkpoint file.
     pub fn recovery_point(&self) -> Offset {
         self.recovery_point
+    }
+
+    /// Records below survive a crash: for those who wait for a sync.
+    pub fn flushed_offset(&self) -> Offset {
+        self.flushed_offset
     }
 
     /// The base offset of the first segment: with a start offset above it, a checkpoint is needed.

@@ -90,6 +90,7 @@ impl Log {
             start_offset: options.start_offset,
             end_offset: Offset::ZERO,
             recovery_point: options.recovery_point,
+            flushed_offset: options.recovery_point,
             epochs: LeaderEpochs::new(epochs),
             producers: ProducerState::default(),
             snapshots: listing.snapshots.iter().copied().collect(),

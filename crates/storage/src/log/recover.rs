@@ -2,16 +2,19 @@
 //! it go, and indexes, epochs, producers and aborted transactions are made from what is left. After a clean stop
 //! only the end is looked for.
 
+use std::io;
 use std::sync::Arc;
 
 use platform::OpenMode;
+use records::{HEADER_SIZE, Header, PatchedHeader};
 use types::Offset;
 
 use super::Log;
 use super::open::{Listing, LogOptions, Opened};
 use crate::error::{At, Error, Result};
 use crate::names::LOG;
-use crate::segment::{Judged, Place, Scan, Window, truncate_aborted};
+use crate::producer::CompletedTransaction;
+use crate::segment::{Judged, Place, Scan, Segment, Window, truncate_aborted};
 
 impl Log {
     pub(super) fn recover(&mut self, listing: &Listing, options: &LogOptions) -> Result<Opened> {
@@ -33,10 +36,9 @@ impl Log {
         self.remove_snapshots(|offset| offset > end)?;
         if options.clean {
             self.load_producers(now_ms)?;
-        } else if self.end_offset > self.recovery_point || opened.truncated_bytes > 0 {
-            self.take_snapshot()?;
         }
         self.recovery_point = self.recovery_point.clamp(start, end);
+        self.flushed_offset = self.recovery_point;
         self.segments.iter_mut().for_each(|segment| segment.close());
         Ok(opened)
     }
@@ -51,15 +53,20 @@ impl Log {
         }
         let last = self.segments.len() - 1;
         let size = self.active().size;
-        let (base, from) = self.start_at_index(last, None, size)?;
-        self.end_offset = base;
-        self.walk_segment(last, from, size, false, &mut |_, _| Ok(()))?;
+        self.note_rest(last, size)?;
         let found = self.active().size;
         if found < size {
             let (segment, place) = self.segment(last)?;
             segment.cut(place, found)?;
         }
         Ok(())
+    }
+
+    /// Takes the batches from the last index entry to `size` into account again: the end, and the largest timestamp.
+    pub(super) fn note_rest(&mut self, index: usize, size: u32) -> Result<()> {
+        let (base, from) = self.start_at_index(index, None, size)?;
+        self.end_offset = base;
+        self.walk_segment(index, from, size, None)
     }
 
     /// Newest snapshot, then what comes after it. A Kafka that stopped cleanly without any has no producers.
@@ -85,10 +92,18 @@ impl Log {
         }
         let sizes: Vec<u32> = self.segments.iter().map(|segment| segment.size).collect();
         let size_of = |index: usize| sizes.get(index).copied().unwrap_or(0);
+        let snapshot = self.load_snapshot(self.recovery_point, now_ms)?;
+        let trusted = snapshot.unwrap_or(self.first_segment_base());
+        self.remove_snapshots(|offset| offset > trusted)?;
+        // below the recovery point both indexes were synced too
         let (from_offset, from) = self.start_at_index(first, Some(self.recovery_point), size_of(first))?;
-        let snapshot = self.load_snapshot(from_offset, now_ms)?;
-        self.remove_snapshots(|offset| offset > from_offset)?;
-        self.replay_producers(snapshot.unwrap_or(self.first_segment_base()), from_offset)?;
+        self.replay_producers(trusted, from_offset)?;
+        let producers_from = trusted.max(from_offset);
+
+        // after a kill everything may still be in memory alone
+        self.segments.iter_mut().skip(first).for_each(Segment::set_unsynced);
+        self.unsynced_names = true;
+        self.unsynced_directory = self.recovery_point <= self.first_segment_base();
 
         self.end_offset = from_offset;
         let mut index = first;
@@ -108,11 +123,11 @@ impl Log {
             }
             let place = &self.place;
             let aborted = self.segments.get(index).is_some_and(|segment| segment.has_aborted);
-            let kept = aborted && truncate_aborted(place, base, self.end_offset)?;
+            let kept = aborted && truncate_aborted(place, base, producers_from)?;
             if let Some(segment) = self.segments.get_mut(index) {
                 segment.has_aborted = kept;
             }
-            let found = self.recover_segment(index, position, size)?;
+            let found = self.recover_segment(index, position, size, producers_from)?;
             opened.scanned_bytes += u64::from(found.saturating_sub(position));
             index += 1;
             position = 0;
@@ -126,14 +141,15 @@ impl Log {
             opened.removed_segments += 1;
             self.remove_last_segment()?;
         }
+        if self.end_offset < trusted {
+            self.rebuild_producers(now_ms)?;
+        }
         Ok(())
     }
 
     /// Checks a segment from a position on and cuts it behind its last good batch. Gives its size.
-    fn recover_segment(&mut self, index: usize, from: u32, size: u32) -> Result<u32> {
-        self.walk_segment(index, from, size, true, &mut |log, completed| {
-            log.index_aborted_in(index, &completed)
-        })?;
+    fn recover_segment(&mut self, index: usize, from: u32, size: u32, producers_from: Offset) -> Result<u32> {
+        self.walk_segment(index, from, size, Some(producers_from))?;
         let is_last = index + 1 == self.segments.len();
         let (segment, place) = self.segment(index)?;
         if segment.size < size {
@@ -173,21 +189,15 @@ impl Log {
     }
 
     /// Takes good batches into account, from a position to the first that is none. The segment's size is then
-    /// theirs.
-    fn walk_segment(
-        &mut self,
-        index: usize,
-        from: u32,
-        size: u32,
-        recovering: bool,
-        completed: &mut dyn FnMut(&mut Log, crate::producer::CompletedTransaction) -> Result<()>,
-    ) -> Result<()> {
+    /// theirs. Recovering, their checksums are checked, and epochs and, from an offset on, producers are told.
+    fn walk_segment(&mut self, index: usize, from: u32, size: u32, recovering: Option<Offset>) -> Result<()> {
+        let verify = recovering.is_some();
         let interval = self.config.index_interval_bytes;
         let (segment, place) = self.segment(index)?;
         let (base, path) = (segment.base, place.path(segment.base, LOG));
         let file = Arc::clone(segment.file(place)?);
-        let mut window = if recovering { Window::whole() } else { Window::headers() };
-        let mut scan = Scan { file: &file, window: &mut window, end: size.into(), verify: recovering };
+        let mut window = if verify { Window::whole() } else { Window::headers() };
+        let mut scan = Scan { file: &file, window: &mut window, end: size.into(), verify };
         let mut position = u64::from(from);
         loop {
             let header = match scan.batch_at(position).at(|| path.clone())? {
@@ -206,31 +216,38 @@ impl Log {
             segment.offset_index.0.write_full_blocks(place)?;
             segment.time_index.entries.write_full_blocks(place)?;
             self.end_offset = header.next_offset();
-            let patched = records::PatchedHeader::new(header);
-            if recovering {
-                if self.epochs.latest().is_none_or(|latest| header.leader_epoch() > latest) {
-                    self.epochs.assign(header.leader_epoch(), header.base_offset());
-                }
-                if header.has_producer_id() {
-                    let (start, size) = (records::HEADER_SIZE, header.size());
-                    let bytes = if header.is_control() { scan.bytes_at(position, size) } else { Ok(&[][..]) };
-                    let payload = bytes.at(|| path.clone())?.get(start..).unwrap_or_default().to_vec();
-                    if let Some(ended) = self.note_producer(&patched.header(), &payload)
-                        && ended.aborted
-                    {
-                        completed(self, ended)?;
-                    }
-                }
+            let header = PatchedHeader::new(header);
+            let header = header.header();
+            if verify && self.epochs.latest().is_none_or(|latest| header.leader_epoch() > latest) {
+                self.epochs.assign(header.leader_epoch(), header.base_offset());
             }
-            position += patched.header().size() as u64;
+            if recovering.is_some_and(|from| header.base_offset() >= from)
+                && let Some(ended) =
+                    self.note_scanned_producer(&header, &mut scan, position).at(|| path.clone())?
+                && ended.aborted
+            {
+                self.index_aborted_in(index, &ended)?;
+            }
+            position += header.size() as u64;
         }
     }
 
-    fn index_aborted_in(
+    /// The producer's state after a batch that is read from a file; some where it ends a transaction.
+    fn note_scanned_producer(
         &mut self,
-        index: usize,
-        ended: &crate::producer::CompletedTransaction,
-    ) -> Result<()> {
+        header: &Header<'_>,
+        scan: &mut Scan<'_>,
+        position: u64,
+    ) -> io::Result<Option<CompletedTransaction>> {
+        if !header.has_producer_id() {
+            return Ok(None);
+        }
+        // only a marker's records are looked at
+        let bytes = if header.is_control() { scan.bytes_at(position, header.size())? } else { &[] };
+        Ok(self.note_producer(header, bytes.get(HEADER_SIZE..).unwrap_or_default()))
+    }
+
+    fn index_aborted_in(&mut self, index: usize, ended: &CompletedTransaction) -> Result<()> {
         let later: Vec<_> = self.segments.drain(index + 1..).collect();
         let indexed = self.index_aborted(ended);
         self.segments.extend(later);
@@ -259,18 +276,14 @@ impl Log {
                     Judged::Batch(header) if header.base_offset() < end => header,
                     _ => break,
                 };
-                let patched = records::PatchedHeader::new(header);
-                let size = header.size();
-                if header.has_producer_id() && header.base_offset() >= from {
-                    let bytes = if header.is_control() { scan.bytes_at(position, size) } else { Ok(&[][..]) };
-                    let bytes = bytes.at(|| path.clone())?;
-                    let payload = bytes.get(records::HEADER_SIZE..).unwrap_or_default().to_vec();
-                    self.note_producer(&patched.header(), &payload);
+                let header = PatchedHeader::new(header);
+                let header = header.header();
+                if header.base_offset() >= from {
+                    self.note_scanned_producer(&header, &mut scan, position).at(|| path.clone())?;
                 }
-                position += size as u64;
+                position += header.size() as u64;
             }
         }
-        // transactions that ended before are stable: the high watermark was past them or is not known yet
         Ok(())
     }
 }

@@ -126,6 +126,7 @@ impl Log {
             retained.deleted_bytes += u64::from(segment.size);
             let start = self.first_segment_base();
             self.recovery_point = self.recovery_point.max(start);
+            self.flushed_offset = self.flushed_offset.max(start);
             self.set_start_offset(start);
             let base = segment.base;
             drop(segment);

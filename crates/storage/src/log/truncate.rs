@@ -4,11 +4,13 @@ use types::Offset;
 
 use super::Log;
 use crate::error::{ReadError, Result};
-use crate::names::{LOG, OFFSET_INDEX, SNAPSHOT, TIME_INDEX, TRANSACTION_INDEX};
+use crate::names::{LOG, OFFSET_INDEX, TIME_INDEX, TRANSACTION_INDEX};
 use crate::segment::{Segment, truncate_aborted};
 
 impl Log {
-    /// Keeps the batches that end below `offset`. False where there was nothing to cut.
+    /// Keeps the batches that end below `offset`. False where there was nothing to cut. Until a flush a crash may
+    /// bring back what was cut; the recovery points' checkpoint must be written before anything is appended that
+    /// a crash could mix with it.
     pub fn truncate_to(&mut self, offset: Offset, now_ms: i64) -> std::result::Result<bool, ReadError> {
         if offset >= self.end_offset {
             return Ok(false);
@@ -30,11 +32,13 @@ impl Log {
             end = cut.base_offset.min(offset);
             let (segment, place) = self.segment(index)?;
             segment.cut(place, cut.position)?;
-            segment.start_again_at(place, cut.position, cut.base_offset)?;
+            segment.offset_index.truncate_to_position(place, cut.position)?;
             segment.has_aborted = segment.has_aborted && truncate_aborted(place, segment.base, end)?;
+            self.note_rest(index, cut.position)?;
         }
         self.end_offset = end.max(self.active_segment_base());
         self.recovery_point = self.recovery_point.min(self.end_offset);
+        self.flushed_offset = self.flushed_offset.min(self.end_offset);
         self.start_offset = self.start_offset.min(self.end_offset);
         self.epochs.truncate_from_end(self.end_offset);
         self.rebuild_producers(now_ms)?;
@@ -53,6 +57,7 @@ impl Log {
         self.start_offset = offset;
         self.end_offset = offset;
         self.recovery_point = offset;
+        self.flushed_offset = offset;
         self.epochs.clear();
         self.producers.clear();
         Ok(())
@@ -68,16 +73,10 @@ impl Log {
     }
 
     /// After a cut: snapshots past the end go, and the newest that is left is replayed to the end.
-    fn rebuild_producers(&mut self, now_ms: i64) -> Result<()> {
+    pub(super) fn rebuild_producers(&mut self, now_ms: i64) -> Result<()> {
         let end = self.end_offset;
         self.remove_snapshots(|offset| offset > end)?;
         let from = self.load_snapshot(end, now_ms)?.unwrap_or(self.first_segment_base());
         self.replay_producers(from, end)
-    }
-
-    /// The snapshot's file of an offset, for those who look after a directory.
-    pub fn has_snapshot(&self, offset: Offset) -> bool {
-        debug_assert!(SNAPSHOT.starts_with('.'));
-        self.snapshots.contains(&offset)
     }
 }

@@ -151,6 +151,10 @@ impl<const N: usize> EntryFile<N> {
         Ok(())
     }
 
+    pub(crate) fn set_unsynced(&mut self) {
+        self.unsynced = true;
+    }
+
     pub(crate) fn has_unwritten(&self) -> bool {
         !self.tail.is_empty() || self.surplus
     }

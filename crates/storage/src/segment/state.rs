@@ -358,6 +358,13 @@ impl Segment {
         self.time_index.entries.write_all(place)
     }
 
+    /// Nothing is known of what reached the disk: the next flush syncs all of it.
+    pub(crate) fn set_unsynced(&mut self) {
+        self.unsynced = true;
+        self.offset_index.0.set_unsynced();
+        self.time_index.entries.set_unsynced();
+    }
+
     pub(crate) fn has_unwritten_entries(&self) -> bool {
         self.offset_index.0.has_unwritten() || self.time_index.entries.has_unwritten()
     }
