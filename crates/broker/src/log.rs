@@ -57,7 +57,7 @@ impl ReplicaLog {
 
     /// Everything before it survives a crash.
     pub fn flushed_offset(&self) -> Offset {
-        self.0.recovery_point()
+        self.0.flushed_offset()
     }
 
     /// A reign begins at the log's end (KIP-101).

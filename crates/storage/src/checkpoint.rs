@@ -1,9 +1,10 @@
 //! Kafka's checkpoint files: a version, a count, then one line for each entry. Replaced as a whole.
 
+use std::io::IoSlice;
 use std::path::Path;
 use std::sync::Arc;
 
-use platform::FileSystem;
+use platform::{File, FileSystem, OpenMode};
 use types::{LeaderEpoch, Offset, TopicPartition};
 
 use crate::error::{At, Error, Result};
@@ -35,19 +36,32 @@ pub fn write_offsets(file_system: &dyn FileSystem, path: &Path, entries: &[Parti
 
 /// The epochs of a leader-epoch checkpoint, each with its first offset; none where there is no file.
 pub fn read_epochs(file_system: &dyn FileSystem, path: &Path) -> Result<Vec<(LeaderEpoch, Offset)>> {
-    read(file_system, path, parse_epoch)
+    if !file_system.exists(path) {
+        return Ok(Vec::new());
+    }
+    let bytes = file_system.read(path).at(|| path.to_owned())?;
+    // it is renamed into place before it is synced: a crash may have cut its last number
+    if bytes.last().is_some_and(|last| *last != b'\n') {
+        return Err(Error::unreadable(path, "cut off"));
+    }
+    parse(&bytes, parse_epoch).map_err(|reason| Error::unreadable(path, reason))
 }
 
-pub fn write_epochs(
+/// Replaces the file; it and its directory are still to be synced.
+pub(crate) fn replace_epochs(
     file_system: &dyn FileSystem,
     path: &Path,
     epochs: &[(LeaderEpoch, Offset)],
-) -> Result<()> {
-    file_system.write_atomically(path, &encode_epochs(epochs)).at(|| path.to_owned())
-}
-
-pub(crate) fn encode_epochs(epochs: &[(LeaderEpoch, Offset)]) -> Vec<u8> {
-    text(epochs.len(), epochs.iter().map(|(epoch, start)| format!("{epoch} {start}\n"))).into_bytes()
+) -> Result<Arc<dyn File>> {
+    let text = text(epochs.len(), epochs.iter().map(|(epoch, start)| format!("{epoch} {start}\n")));
+    let beside = path.with_extension("tmp");
+    let written = file_system.open(&beside, OpenMode::CreateOrOpen).and_then(|file| {
+        file.set_size(0)?;
+        file.write_at(&mut [IoSlice::new(text.as_bytes())], 0)?;
+        file_system.rename(&beside, path)?;
+        Ok(file)
+    });
+    written.at(|| path.to_owned())
 }
 
 fn read<T>(file_system: &dyn FileSystem, path: &Path, entry: impl Fn(&str) -> Option<T>) -> Result<Vec<T>> {
@@ -141,7 +155,7 @@ mod tests {
         assert_eq!(system.read(path).unwrap(), b"0\n2\na 1 2\nb 0 0\n");
         assert_eq!(read_offsets(&system, path).unwrap(), entries);
         let epochs = [(LeaderEpoch(3), Offset(0)), (LeaderEpoch(5), Offset(77))];
-        write_epochs(&system, path, &epochs).unwrap();
+        replace_epochs(&system, path, &epochs).unwrap();
         assert_eq!(system.read(path).unwrap(), b"0\n2\n3 0\n5 77\n");
         assert_eq!(read_epochs(&system, path).unwrap(), epochs);
     }

@@ -16,7 +16,7 @@ mod segment;
 
 pub use checkpoint::{
     HIGH_WATERMARK, LEADER_EPOCH, LOG_START_OFFSET, PartitionOffset, RECOVERY_POINT, read_epochs,
-    read_offsets, write_epochs, write_offsets,
+    read_offsets, write_offsets,
 };
 pub use config::LogConfig;
 pub use directory::{

@@ -151,10 +151,13 @@ fn check_state(system: &MemoryFileSystem, log: &mut Log, context: &str) {
         let aborted = |log: &Log| log.aborted_transactions(Offset(0), end).unwrap();
         assert_eq!(aborted(log), aborted(&replayed), "{context}");
     }
-    let last = |log: &Log| log.epochs().entries().last().map(|entry| entry.0);
-    if log.end_offset() > log.start_offset() {
-        assert_eq!(last(log), last(&replayed), "{context}");
-    }
+    // those whose records are deleted may be known to the recovered log alone
+    let epochs = |log: &Log| {
+        // the epochs' file may know of a deletion that the start offset's checkpoint does not
+        let start = log.start_offset().max(Offset(12));
+        log.epochs().entries().iter().copied().filter(|(_, first)| *first > start).collect::<Vec<_>>()
+    };
+    assert_eq!(epochs(log), epochs(&replayed), "{context}");
 }
 
 /// With a log directory that lasts.

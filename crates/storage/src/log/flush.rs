@@ -21,11 +21,9 @@ pub struct FlushedTo {
     truncations: u32,
 }
 
-/// What is to be synced: small files to be replaced, files, then names. If it fails, the log directory has failed.
-/// One at a time for a log.
+/// What is to be synced: files, then names. If it fails, the log directory has failed. One at a time for a log.
 #[derive(Clone, Debug)]
 pub struct FlushPlan {
-    pub replacements: Vec<(PathBuf, Vec<u8>)>,
     pub files: Vec<Arc<dyn File>>,
     pub directories: Vec<PathBuf>,
     pub to: FlushedTo,
@@ -36,8 +34,6 @@ impl FlushPlan {
     /// Syncs everything. Blocks; for a disk worker. Never tried again.
     pub fn run(&self, file_system: &dyn FileSystem) -> Result<()> {
         let failed = |error| Error::DirectoryFailed { path: self.log_directory.clone(), error };
-        let replace = |(path, bytes): &(PathBuf, Vec<u8>)| file_system.write_atomically(path, bytes);
-        self.replacements.iter().try_for_each(replace).map_err(failed)?;
         self.files.iter().try_for_each(|file| file.sync()).map_err(failed)?;
         self.directories.iter().try_for_each(|path| file_system.sync_directory(path)).map_err(failed)
     }
@@ -74,22 +70,29 @@ impl Log {
     /// As `flush_plan`, with the active segment's indexes and a producer snapshot, so that recovery reads no more
     /// than what comes after. For a background flush that moves the recovery point on.
     pub fn checkpoint_plan(&mut self, now_ms: i64) -> Result<FlushPlan> {
-        self.take_snapshot()?;
-        self.plan(now_ms, true)
+        let with_snapshot = has_room(self.take_snapshot())?;
+        self.plan(now_ms, with_snapshot)
     }
 
     fn plan(&mut self, now_ms: i64, with_active_indexes: bool) -> Result<FlushPlan> {
         let mut files = Vec::new();
         let active = self.segments.len() - 1;
+        let mut indexed = if with_active_indexes { self.end_offset } else { self.active_segment_base() };
         for index in self.segment_of(self.recovery_point)..=active {
-            let indexes = with_active_indexes || index < active;
+            let mut indexes = with_active_indexes || index < active;
             let (segment, place) = self.segment(index)?;
-            if indexes {
-                segment.write_indexes(place)?;
+            let base = segment.base;
+            if indexes && !has_room(segment.write_indexes(place))? {
+                // the records are synced all the same; recovery will have to read them
+                indexed = indexed.min(base);
+                indexes = false;
             }
+            let (segment, place) = self.segment(index)?;
             segment.take_unsynced(place, indexes, &mut files)?;
         }
-        let replacements = self.changed_epochs().into_iter().collect();
+        if !has_room(self.write_epochs())? {
+            indexed = self.recovery_point;
+        }
         files.append(&mut self.unsynced_files);
         let mut directories = Vec::new();
         if std::mem::take(&mut self.unsynced_names) {
@@ -99,9 +102,8 @@ impl Log {
             directories.extend(self.place.directory.parent().map(PathBuf::from));
         }
         self.last_flush_ms = now_ms;
-        let indexed = if with_active_indexes { self.end_offset } else { self.active_segment_base() };
         let to = FlushedTo { offset: self.end_offset, indexed, truncations: self.truncations };
-        Ok(FlushPlan { replacements, files, directories, to, log_directory: self.place.directory.clone() })
+        Ok(FlushPlan { files, directories, to, log_directory: self.place.directory.clone() })
     }
 
     /// The plan was carried out.
@@ -122,11 +124,15 @@ impl Log {
 
     /// The epochs' checkpoint, if it is behind. Recovery finds the epochs of records past the recovery point in
     /// them, so that the file need not be written whenever a leader changes.
-    fn changed_epochs(&mut self) -> Option<(PathBuf, Vec<u8>)> {
-        self.epochs.is_dirty().then(|| {
+    fn write_epochs(&mut self) -> Result<()> {
+        if self.epochs.is_dirty() {
+            let path = self.place.directory.join(LEADER_EPOCH);
+            let file = checkpoint::replace_epochs(&*self.place.file_system, &path, self.epochs.entries())?;
             self.epochs.set_clean();
-            (self.place.directory.join(LEADER_EPOCH), checkpoint::encode_epochs(self.epochs.entries()))
-        })
+            self.unsynced_files.push(file);
+            self.unsynced_names = true;
+        }
+        Ok(())
     }
 
     /// Closes files that nothing has used since the last call. Readers' slices keep theirs open.
@@ -154,5 +160,13 @@ impl Log {
         self.flushed(plan.to);
         self.segments.iter_mut().for_each(|segment| segment.close());
         Ok(())
+    }
+}
+
+/// False where there was none: what was to be written can wait.
+fn has_room(written: Result<()>) -> Result<bool> {
+    match written {
+        Err(Error::NoRoom { .. }) => Ok(false),
+        other => other.map(|()| true),
     }
 }

@@ -77,10 +77,10 @@ impl Log {
         let listing = list(&place)?;
         let epochs_path = place.directory.join(LEADER_EPOCH);
         let epochs = match checkpoint::read_epochs(&*place.file_system, &epochs_path) {
-            // a file that a crash has damaged: recovery finds the epochs in the records
-            Err(Error::Unreadable { .. }) if !options.clean => Vec::new(),
-            read => read?,
+            Err(Error::Unreadable { .. }) => None,
+            read => Some(read?).filter(|epochs| options.clean || !epochs.is_empty()),
         };
+        let damaged_epochs = epochs.is_none();
         let mut log = Log {
             topic_id: partition_metadata::read(&*place.file_system, &place.directory)?,
             place,
@@ -91,7 +91,7 @@ impl Log {
             end_offset: Offset::ZERO,
             recovery_point: options.recovery_point,
             flushed_offset: options.recovery_point,
-            epochs: LeaderEpochs::new(epochs),
+            epochs: LeaderEpochs::new(epochs.unwrap_or_default()),
             producers: ProducerState::default(),
             snapshots: listing.snapshots.iter().copied().collect(),
             last_flush_ms: options.now_ms,
@@ -103,6 +103,9 @@ impl Log {
             random: Random::new(options.seed),
         };
         log.measure_segments(&listing, options.now_ms)?;
+        if damaged_epochs && (options.clean || log.recovery_point > log.first_segment_base()) {
+            log.rebuild_epochs()?;
+        }
         let opened = log.recover(&listing, &options)?;
         Ok((log, opened))
     }

@@ -254,6 +254,26 @@ impl Log {
         indexed
     }
 
+    /// The epochs of all records, from their headers: a crash has damaged the file that lists them.
+    pub(super) fn rebuild_epochs(&mut self) -> Result<()> {
+        let mut window = Window::headers();
+        for index in 0..self.segments.len() {
+            window.reset();
+            let (segment, place) = self.segment(index)?;
+            let (path, end) = (place.path(segment.base, LOG), segment.size.into());
+            let file = Arc::clone(segment.file(place)?);
+            let mut scan = Scan { file: &file, window: &mut window, end, verify: false };
+            let mut position = 0;
+            while let Judged::Batch(header) = scan.batch_at(position).at(|| path.clone())? {
+                if self.epochs.latest().is_none_or(|latest| header.leader_epoch() > latest) {
+                    self.epochs.assign(header.leader_epoch(), header.base_offset());
+                }
+                position += header.size() as u64;
+            }
+        }
+        Ok(())
+    }
+
     /// Feeds the batches from `from` to `end` to the producers' state. Their headers were good before.
     pub(super) fn replay_producers(&mut self, from: Offset, end: Offset) -> Result<()> {
         if from >= end {

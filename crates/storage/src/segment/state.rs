@@ -11,7 +11,7 @@ use types::Offset;
 use super::place::Place;
 use super::scan::{Judged, Scan, Window};
 use super::{OffsetIndex, TimeIndex};
-use crate::error::{At, ReadError, Result};
+use crate::error::{At, Error, ReadError, Result};
 use crate::names::LOG;
 
 /// The newest batches whose places are kept in memory: readers at the end of a log find theirs without a read.
@@ -392,11 +392,15 @@ impl Segment {
         Ok(())
     }
 
-    /// Closes the files if nothing has used them since the last call.
+    /// Closes the files if nothing has used them since the last call. Entries that found no room stay in memory.
     pub(crate) fn close_if_idle(&mut self, place: &Place) -> Result<()> {
         if !std::mem::take(&mut self.used) {
-            self.offset_index.0.write_all(place)?;
-            self.time_index.entries.write_all(place)?;
+            let written =
+                self.offset_index.0.write_all(place).and_then(|()| self.time_index.entries.write_all(place));
+            match written {
+                Err(Error::NoRoom { .. }) => {}
+                other => other?,
+            }
             self.close();
         }
         Ok(())
