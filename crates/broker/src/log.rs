@@ -1,8 +1,6 @@
 //! The log of a replica as the broker uses it: Kafka's errors instead of the disk's, the broker's words instead of
 //! the storage's. With `shard/logs.rs` the only file that knows both.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use platform::Time;
 use protocol::messages::describe_producers_response::ProducerState;
@@ -206,10 +204,6 @@ impl ReplicaLog {
             current_txn_start_offset: entry.current_transaction_first_offset.map_or(-1, |offset| offset.0),
         };
         self.0.producers().entries().map(one).collect()
-    }
-
-    pub fn set_config(&mut self, config: storage::LogConfig) {
-        self.0.set_config(Arc::new(config));
     }
 }
 

@@ -1,5 +1,8 @@
 //! ApiVersions: what is served, in which versions, and which features hold.
 
+use metadata::features::{
+    ELIGIBLE_LEADER_REPLICAS_VERSION, KRAFT_VERSION, METADATA_VERSION, MetadataVersion,
+};
 use protocol::messages::api_versions_request::ApiVersionsRequest;
 use protocol::messages::api_versions_response::{
     ApiVersion, ApiVersionsResponse, FinalizedFeatureKey, SupportedFeatureKey,
@@ -11,7 +14,11 @@ use crate::shard::{Answer, Call, Shard};
 
 /// Features all of whose APIs are served, with the range of levels that this node can be at (KIP-584). Of those
 /// that a directory's log holds finalized, only these are shown: a client would use APIs that are not here.
-const FEATURES: [(&str, i16, i16); 2] = [("kraft.version", 0, 1), ("metadata.version", 7, 33)];
+const FEATURES: [(&str, i16, i16); 3] = [
+    (ELIGIBLE_LEADER_REPLICAS_VERSION, 0, 1),
+    (KRAFT_VERSION, 0, 1),
+    (METADATA_VERSION, MetadataVersion::MINIMUM.0, MetadataVersion::MAXIMUM.0),
+];
 
 pub(crate) fn handle(shard: &Shard, call: &Call, request: &ApiVersionsRequest) -> Answer {
     let named = is_client_software(&request.client_software_name)

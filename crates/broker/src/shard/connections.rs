@@ -12,13 +12,29 @@ use crate::event::{ConnectionId, Effect, ListenerId};
 use crate::handlers;
 
 impl Shard {
-    pub(super) fn on_connection_opened(&mut self, id: ConnectionId, listener: ListenerId, peer: SocketAddr) {
+    pub(super) fn on_connection_opened(
+        &mut self,
+        turn: &mut Turn,
+        id: ConnectionId,
+        listener: ListenerId,
+        peer: SocketAddr,
+    ) {
+        if self.stopping {
+            turn.effects.push(Effect::Close { connection: id });
+            return;
+        }
         self.connections.insert(id, Connection::new(listener, peer, Arc::from("User:ANONYMOUS")));
     }
 
     pub(super) fn on_connection_closed(&mut self, turn: &mut Turn, id: ConnectionId) {
         self.connections.remove(&id);
         handlers::fetch::on_connection_closed(self, turn, id);
+    }
+
+    pub(super) fn close_connections(&mut self, turn: &mut Turn) {
+        for connection in std::mem::take(&mut self.connections).into_keys() {
+            turn.effects.push(Effect::Close { connection });
+        }
     }
 
     pub(super) fn on_frame(&mut self, turn: &mut Turn, id: ConnectionId, bytes: Bytes) {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use metadata::configs::LogConfig;
 use metadata::image::{ConfigResource, Delta, MetadataImage};
 use storage::DirectoryKind;
 use types::{Offset, TopicIdPartition, TopicPartition, Uuid};
@@ -15,6 +16,13 @@ use crate::partition::Partition;
 use crate::partitions::Slot;
 use crate::routing::shard_of;
 
+/// What is in force for a topic, in the broker's words and in the log's.
+#[derive(Clone)]
+pub(super) struct TopicConfigs {
+    pub config: Arc<LogConfig>,
+    pub for_log: Arc<storage::LogConfig>,
+}
+
 impl Shard {
     pub(super) fn on_image(
         &mut self,
@@ -25,6 +33,7 @@ impl Shard {
     ) {
         let first = self.cluster.offset() < 0;
         let old = self.cluster.replace(image, offset);
+        self.topic_configs = None;
         if first {
             self.start_timers(turn);
         }
@@ -87,6 +96,8 @@ impl Shard {
         let begins = partition.assign(&state);
         let leads = partition.replica.is_leader();
         self.partitions.mark_changed(slot);
+        // what was recovered counts only when it is flushed, where that is asked for
+        self.note_unflushed(turn, slot, 0, false);
         if *name == *OFFSETS_TOPIC {
             if begins {
                 self.begin_groups(slot);
@@ -203,18 +214,29 @@ impl Shard {
         Uuid(self.random.bytes16())
     }
 
+    fn configs_of(&mut self, topic_id: Uuid, name: &str) -> TopicConfigs {
+        if let Some((id, configs)) = &self.topic_configs
+            && *id == topic_id
+        {
+            return configs.clone();
+        }
+        let config = Arc::new(self.cluster.log_config(name));
+        let for_log = log_config(&config, i64::from(self.node.settings.producer_id_expiration_ms));
+        let configs = TopicConfigs { config, for_log: Arc::new(for_log) };
+        self.topic_configs = Some((topic_id, configs.clone()));
+        configs
+    }
+
     /// Their configuration may have changed.
     fn reconfigure(&mut self, turn: &mut Turn, slots: Vec<Slot>) {
         for slot in slots {
-            let Some(name) = self.partitions.at(slot).map(|partition| partition.topic.clone()) else {
-                continue;
-            };
-            let config = Arc::new(self.cluster.log_config(&name));
-            let for_log = log_config(&config, i64::from(self.node.settings.producer_id_expiration_ms));
+            let Some(partition) = self.partitions.at(slot) else { continue };
+            let (topic_id, name) = (partition.id.topic_id, partition.topic.clone());
+            let TopicConfigs { config, for_log } = self.configs_of(topic_id, &name);
             if let Some(partition) = self.partitions.at_mut(slot) {
                 partition.replica.min_in_sync_replicas =
                     usize::try_from(config.min_insync_replicas).unwrap_or(1);
-                partition.log.set_config(for_log);
+                partition.log.0.set_config(for_log);
                 partition.config = config;
                 partition.advance_high_watermark();
                 self.partitions.mark_changed(slot);

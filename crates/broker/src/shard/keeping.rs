@@ -157,6 +157,13 @@ impl Shard {
             }
         }
         KINDS.into_iter().for_each(|kind| self.checkpoint(turn, kind, true));
+        // whoever asks now, through another shard too, is told to go elsewhere
+        for slot in self.slots() {
+            if let Some(partition) = self.partitions.at_mut(slot) {
+                partition.offline = true;
+            }
+        }
+        self.close_connections(turn);
         if self.id != ShardId(0) {
             turn.effects.push(Effect::Stopped);
         }

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use platform::{Random, Time};
 use protocol::ApiKey;
-use types::TopicIdPartition;
+use types::{TopicIdPartition, Uuid};
 
 use crate::cluster::Cluster;
 use crate::config::NodeConfig;
@@ -112,6 +112,8 @@ pub struct Shard {
     pub(crate) watches: BTreeMap<Watcher, Vec<Slot>>,
     /// Found at the start and not opened yet.
     found_logs: BTreeMap<TopicIdPartition, FoundLog>,
+    /// The configuration that was read last, by topic: its partitions follow each other.
+    topic_configs: Option<(Uuid, image::TopicConfigs)>,
     /// Directories of deleted partitions, and when they are to be removed.
     doomed: Vec<(i64, DirectoryIndex, PathBuf)>,
     checkpoints: keeping::Checkpoints,
@@ -149,6 +151,7 @@ impl Shard {
             directories: logs.directories,
             watches: BTreeMap::new(),
             found_logs: logs.found.into_iter().map(|found| (found.id, found)).collect(),
+            topic_configs: None,
             doomed: Vec::new(),
             checkpoints: Default::default(),
             checkpoints_written: BTreeMap::new(),
@@ -166,7 +169,7 @@ impl Shard {
         let mut turn = Turn { now, effects };
         match event {
             Event::ConnectionOpened { connection, listener, peer, .. } => {
-                self.on_connection_opened(connection, listener, peer);
+                self.on_connection_opened(&mut turn, connection, listener, peer);
             }
             Event::ConnectionClosed { connection } => self.on_connection_closed(&mut turn, connection),
             Event::Frame { connection, bytes } => self.on_frame(&mut turn, connection, bytes),
