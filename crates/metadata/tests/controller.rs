@@ -154,6 +154,7 @@ fn partitions_and_deletion() {
     for (name, count, code, message) in [
         ("aa", 3, 0, None),
         ("aa", 2, 37, Some("The topic aa currently has 3 partition(s); 2 would not be an increase.")),
+        ("aa", 3, 37, Some("Topic already has 3 partition(s).")),
         ("aa", -1, 37, Some("The topic aa currently has 3 partition(s); -1 would not be an increase.")),
         ("nope", 3, 3, Some("This server does not host this topic-partition.")),
         ("aa", 20_000, 44, Some("Excessively large number of partitions per request.")),
@@ -250,7 +251,7 @@ fn configs_are_changed_as_by_kafka() {
         // for brokers a record is written even where nothing changes
         (4, "1", 0, "log.retention.ms", Some("5000"), 0, None, 1),
         (4, "1", 0, "log.retention.ms", Some("5000"), 0, None, 1),
-        (4, "7", 0, "log.retention.ms", Some("5000"), 102, Some("No broker with id 7 found."), 0),
+        (4, "7", 0, "log.retention.ms", Some("5000"), 102, Some("No node with id 7 found."), 0),
         (
             4,
             "x",

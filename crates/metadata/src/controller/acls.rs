@@ -79,26 +79,33 @@ impl Controller {
 
 fn check_creation(creation: &AclCreation) -> Result<(), ApiError> {
     let refuse = |message: &str| Err(ApiError::new(ErrorCode::InvalidRequest, message));
-    if creation.resource_pattern_type != LITERAL && creation.resource_pattern_type != PREFIXED {
-        return refuse("Invalid pattern type");
-    }
     // 0 is unknown and 1 any, in each of these
+    let word = |value: i8| if value == ANY { "ANY" } else { "UNKNOWN" };
     if creation.resource_type <= ANY {
-        return refuse("Invalid resourceType");
+        return refuse(&format!("Invalid resourceType {}", word(creation.resource_type)));
+    }
+    if creation.resource_pattern_type != LITERAL && creation.resource_pattern_type != PREFIXED {
+        let pattern = creation.resource_pattern_type;
+        return refuse(&format!(
+            "Invalid patternType {}",
+            if pattern == MATCH { "MATCH" } else { word(pattern) }
+        ));
     }
     if creation.operation <= ANY {
-        return refuse("Invalid operation");
+        return refuse(&format!("Invalid operation {}", word(creation.operation)));
     }
     if creation.permission_type <= ANY {
-        return refuse("Invalid permissionType");
+        return refuse(&format!("Invalid permissionType {}", word(creation.permission_type)));
     }
     if creation.resource_name.is_empty() {
         return refuse("Resource name should not be empty");
     }
     if !creation.principal.contains(':') {
-        return refuse(
-            "Could not parse principal, no colon is present separating the principal type from the name",
-        );
+        return refuse(&format!(
+            "Could not parse principal from `{}` (no colon is present separating the principal type from the principal \
+             name)",
+            creation.principal
+        ));
     }
     Ok(())
 }

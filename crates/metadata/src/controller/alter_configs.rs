@@ -53,13 +53,12 @@ impl Operation {
     }
 }
 
-pub(super) fn check_length(name: &str, value: &str) -> Result<(), ApiError> {
+pub(super) fn check_length(value: &str) -> Result<(), ApiError> {
     if value.encode_utf16().count() <= VALUE_LENGTH_MAX {
         return Ok(());
     }
     let message = format!(
-        "The configuration value cannot be added because exceeds the maximum value size of {VALUE_LENGTH_MAX} \
-         bytes. (config {name})"
+        "The configuration value cannot be added because it exceeds the maximum value size of {VALUE_LENGTH_MAX} bytes."
     );
     Err(ApiError::new(ErrorCode::InvalidConfig, message))
 }
@@ -232,7 +231,7 @@ impl Controller {
         if scope == Scope::Broker && *name == CORDONED {
             self.check_cordoned(resource, value, forwarded)?;
         }
-        value.map_or(Ok(()), |value| check_length(name, value))
+        value.map_or(Ok(()), check_length)
     }
 
     fn check_cordoned(
@@ -243,7 +242,9 @@ impl Controller {
     ) -> Result<(), ApiError> {
         let refuse = |message: &str| Err(ApiError::new(ErrorCode::InvalidConfig, message));
         if !self.metadata_version().supports_cordoned_directories() {
-            return refuse("The cordoned.log.dirs configuration needs metadata.version 4.3-IV0 or newer.");
+            return refuse(
+                "The cordoned.log.dirs configuration value cannot be set because it requires metadata.version >= 4.3-IV0",
+            );
         }
         if forwarded {
             return Ok(());
@@ -254,7 +255,9 @@ impl Controller {
         if items(value.unwrap_or_default()).all(|item| present.contains(item)) {
             return Ok(());
         }
-        refuse("Log directories can only be cordoned through the broker that has them.")
+        refuse(
+            "When updating cordoned.log.dirs via controllers,  the new value must be a subset of the current configuration value.",
+        )
     }
 
     fn check_existence(&self, scope: Scope, resource: &ConfigResource) -> Result<(), ApiError> {
@@ -269,7 +272,7 @@ impl Controller {
                 let known = cluster.brokers.contains_key(&id)
                     || cluster.controllers.contains_key(&id)
                     || self.config.voters.contains(&id);
-                let message = format!("No broker with id {id} found.");
+                let message = format!("No node with id {id} found.");
                 if known { Ok(()) } else { Err(ApiError::new(ErrorCode::BrokerIdNotRegistered, message)) }
             }
             _ => Ok(()),

@@ -54,6 +54,10 @@ impl Controller {
         let unknown = || ApiError::plain(ErrorCode::UnknownTopicOrPartition);
         let topic = self.image().topics.by_name(&request.name).ok_or_else(unknown)?;
         let present = topic.partitions.len();
+        if usize::try_from(request.count) == Ok(present) {
+            let message = format!("Topic already has {present} partition(s).");
+            return Err(ApiError::new(ErrorCode::InvalidPartitions, message));
+        }
         let added = match usize::try_from(request.count) {
             Ok(count) if count > present => count - present,
             _ => {
@@ -74,7 +78,7 @@ impl Controller {
         let placed = match &request.assignments {
             Some(assignments) => {
                 let lists: Vec<&Vec<i32>> = assignments.iter().map(|one| &one.broker_ids).collect();
-                self.check_added(&lists, added, replication_factor)?
+                self.check_added(&lists, present, added, replication_factor)?
             }
             None => self.place_partitions(added, replication_factor as i16, context)?,
         };
@@ -87,6 +91,7 @@ impl Controller {
     fn check_added(
         &self,
         lists: &[&Vec<i32>],
+        present: usize,
         added: usize,
         replication_factor: usize,
     ) -> Result<Vec<Vec<i32>>, ApiError> {
@@ -97,12 +102,15 @@ impl Controller {
                 "Attempted to add {added} additional partition(s), but only {given} assignment(s) were specified."
             )));
         }
-        for replicas in lists {
+        for (position, replicas) in lists.iter().enumerate() {
             self.validate_assignment(replicas, Some(replication_factor))?;
             if self.active_of(replicas).is_empty() {
-                let message = "All brokers specified in the manual partition assignment for partition are fenced or \
-                               in controlled shutdown.";
-                return Err(refuse(message.to_owned()));
+                let message = format!(
+                    "All brokers specified in the manual partition assignment for partition {} are fenced or in \
+                     controlled shutdown.",
+                    present + position
+                );
+                return Err(refuse(message));
             }
         }
         Ok(lists.iter().map(|list| (*list).clone()).collect())

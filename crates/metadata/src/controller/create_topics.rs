@@ -143,8 +143,8 @@ impl Controller {
             .iter()
             .filter_map(|config| Some((config.name.to_string(), config.value.as_ref()?.to_string())))
             .collect();
-        for (name, value) in &configs {
-            super::alter_configs::check_length(name, value)?;
+        for value in configs.values() {
+            super::alter_configs::check_length(value)?;
         }
         resource::validate(Scope::Topic, &topic.name, &configs, &self.config.file)?;
         Ok(configs)

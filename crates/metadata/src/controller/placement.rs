@@ -153,7 +153,7 @@ pub fn place(
         return Err("Invalid replication factor 0: the replication factor must be positive.".to_owned());
     }
     if !usable.iter().any(|broker| !broker.fenced) {
-        let why = "All brokers are currently fenced or have all their log directories cordoned.";
+        let why = "All brokers are currently fenced, or have all their log directories cordoned.";
         return Err(prefix + why);
     }
     if wanted > usable.len() {

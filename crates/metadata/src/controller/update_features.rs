@@ -102,8 +102,9 @@ impl Controller {
             let level = proposed.get(feature.name).copied().unwrap_or(0);
             for (_, needed) in feature.needs.iter().filter(|(at, _)| *at <= level) {
                 if metadata_version < *needed {
+                    let version = MetadataVersion(*needed).name().unwrap_or_default();
                     return Err(refuse(format!(
-                        "Feature {} level {level} needs {METADATA_VERSION} {needed} or higher, not {metadata_version}.",
+                        "{} could not be set to {level} because it depends on metadata.version={needed} ({version})",
                         feature.name
                     )));
                 }
@@ -119,7 +120,7 @@ impl Controller {
         let invalid =
             |why: String| Err(refuse(format!("Invalid update version {level} for feature {name}. {why}")));
         if level < 0 {
-            return invalid("A feature version cannot be negative.".to_owned());
+            return invalid("A feature version cannot be less than 0.".to_owned());
         }
         if let Some(why) = self.unsupported(name, level) {
             return invalid(why);
@@ -196,7 +197,11 @@ impl Controller {
             };
             for voter in self.config.voters.iter().filter(|voter| **voter != node) {
                 match cluster.controllers.get(voter) {
-                    None => return Some(format!("No controller {voter} is registered.")),
+                    None => {
+                        return Some(format!(
+                            "controller {voter} has not registered, and may not support this feature"
+                        ));
+                    }
                     Some(one) => {
                         if let Some(why) = judge("Controller", *voter, range(one)) {
                             return Some(why);
