@@ -20,6 +20,7 @@ mod partition;
 mod partition_read;
 mod partitions;
 mod purgatory;
+pub mod quorum;
 mod replication;
 mod routing;
 pub mod shard;

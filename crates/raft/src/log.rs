@@ -58,7 +58,7 @@ pub trait RaftLog {
     /// Drops everything at and above `end`.
     fn truncate_to(&mut self, end: Offset) -> io::Result<()>;
     /// Whole batches (the last may be cut) from `offset` on: at most `bytes_max`, but at least one batch.
-    fn read(&self, offset: Offset, bytes_max: usize) -> io::Result<Bytes>;
+    fn read(&mut self, offset: Offset, bytes_max: usize) -> io::Result<Bytes>;
 
     /// The oldest snapshot, 0-0 included.
     fn earliest_snapshot(&self) -> Option<SnapshotId>;

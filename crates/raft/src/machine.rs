@@ -227,6 +227,11 @@ impl Raft {
         self.role.name()
     }
 
+    /// A shutdown that was asked for is complete.
+    pub fn is_stopped(&self) -> bool {
+        self.is_stopped
+    }
+
     pub fn epoch(&self) -> LeaderEpoch {
         self.epoch
     }

@@ -1,7 +1,7 @@
 //! A shard: one thread's part of a node. It owns connections, partitions and the groups of its offsets partitions.
 //! `step` takes one event; `end_of_turn` follows the last event of a turn and settles what the turn has changed.
 
-mod answer;
+pub(crate) mod answer;
 mod connections;
 mod controller;
 mod disk;

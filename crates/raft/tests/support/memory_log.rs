@@ -206,7 +206,7 @@ impl RaftLog for MemoryLog {
         Ok(())
     }
 
-    fn read(&self, offset: Offset, bytes_max: usize) -> io::Result<Bytes> {
+    fn read(&mut self, offset: Offset, bytes_max: usize) -> io::Result<Bytes> {
         let mut bytes = Vec::new();
         // a small budget, so that a follower needs several fetches
         let count = (bytes_max / 100_000).max(1);

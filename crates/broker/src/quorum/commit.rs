@@ -1,0 +1,88 @@
+//! Committed records become the image; the image goes to the shards.
+
+use std::sync::Arc;
+
+use raft::RaftLog;
+
+use super::batches::{self, LogRecord};
+use super::{Quorum, Turn};
+use crate::event::{ActorId, Effect, ShardId};
+use crate::message::Message;
+
+/// Read at once from the log.
+const READ_BYTES: usize = 1 << 20;
+
+impl Quorum {
+    /// Applies whole batches up to the high watermark.
+    pub(super) fn apply_committed(&mut self, turn: &mut Turn<'_>) {
+        while self.applied < self.high_watermark && !self.is_failed {
+            if let Err(reason) = self.apply_some() {
+                return self.fail(reason, turn);
+            }
+        }
+        self.consider_snapshot(turn);
+    }
+
+    fn apply_some(&mut self) -> Result<(), String> {
+        let bytes = self.log.read(self.applied, READ_BYTES).map_err(|error| error.to_string())?;
+        let before = self.applied;
+        for batch in records::Batches::new(&bytes) {
+            let batch = batch.map_err(|error| error.to_string())?;
+            if batch.next_offset() > self.high_watermark {
+                break;
+            }
+            let mut refused = None;
+            let loader = &mut self.loader;
+            let read = batches::read_batch(&batch, &mut |offset, record| {
+                if let LogRecord::Data(record) = record
+                    && let Err(error) = loader.apply(&record, offset.0)
+                {
+                    refused.get_or_insert(format!("metadata record {} at {offset}: {error}", record.name()));
+                }
+                Ok(())
+            });
+            read.map_err(|error| error.to_string())?;
+            if let Some(reason) = refused {
+                return Err(reason);
+            }
+            self.applied = batch.next_offset();
+            self.snapshots.note(batch.size() as u64, batch.max_timestamp());
+        }
+        if self.applied == before {
+            return Err(format!("no batch at offset {before} of the metadata log"));
+        }
+        Ok(())
+    }
+
+    /// Tells the shards what is new. An answer that waits has its offset published even if nothing changed.
+    pub(super) fn publish(&mut self, turn: &mut Turn<'_>) {
+        let last = self.applied.0 - 1;
+        // nothing is shown before this start's first committed record: the log may hold more that is
+        if self.high_watermark.0 == 0 || self.published.is_some_and(|published| published >= last) {
+            return;
+        }
+        let (image, delta) = self.loader.publish();
+        let awaited = self.waiting.iter().any(|waiting| waiting.offset <= last)
+            || self.own.awaits().is_some_and(|offset| offset <= last);
+        if self.published.is_some() && delta.is_empty() && !awaited {
+            return;
+        }
+        if self.published.is_none() && image.finalized_metadata_version().is_none() {
+            return;
+        }
+        let changes = self.published.map(|_| Arc::new(delta));
+        self.published = Some(last);
+        let image = Arc::new(image);
+        for shard in 0..self.shards.len() {
+            let message =
+                Message::Image { image: Arc::clone(&image), changes: changes.clone(), offset: last };
+            let to = ActorId::Shard(ShardId(u16::try_from(shard).unwrap_or(0)));
+            turn.effects.push(Effect::Send { to, message });
+        }
+    }
+
+    /// The offset that every shard has applied.
+    pub(super) fn applied_by_shards(&self) -> i64 {
+        self.shards.iter().copied().min().unwrap_or(i64::MAX)
+    }
+}

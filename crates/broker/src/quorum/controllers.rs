@@ -1,0 +1,189 @@
+//! Requests that the controller decides, from shards and from the controller's own listeners.
+
+use metadata::controller::{Outcome, TopicPermissions, list_partition_reassignments};
+use protocol::messages::AllocateProducerIdsRequest;
+use protocol::{ErrorCode, Request, Response, Str};
+
+use super::reply::Caller;
+use super::{Quorum, Turn};
+use crate::event::ShardId;
+use crate::shard::Call;
+
+impl Quorum {
+    pub(super) fn on_controller_request(
+        &mut self,
+        caller: Caller,
+        request: Box<Request>,
+        turn: &mut Turn<'_>,
+    ) {
+        if self.stopping {
+            return self.refuse(caller, turn);
+        }
+        if let Some(asked) = super::wire::to_raft(&request, caller.version(), &self.node.cluster_id) {
+            return self.ask_raft(caller, asked, turn);
+        }
+        if self.active.is_none() {
+            return self.held.push((caller, request));
+        }
+        let version = caller.version();
+        let forwarded = caller.is_forwarded();
+        let all = |_: &str| true;
+        let permissions = TopicPermissions { describe: &all, delete: &all };
+        match *request {
+            Request::CreateTopics(request) => {
+                let outcome = self.decide(turn, |c, context| c.create_topics(&request, &all, context));
+                self.carry_out(outcome, caller, Response::CreateTopics, turn);
+            }
+            Request::DeleteTopics(request) => {
+                let outcome = self.decide(turn, |c, _| c.delete_topics(&request, version, &permissions));
+                self.carry_out(outcome, caller, Response::DeleteTopics, turn);
+            }
+            Request::CreatePartitions(request) => {
+                let outcome = self.decide(turn, |c, context| c.create_partitions(&request, context));
+                self.carry_out(outcome, caller, Response::CreatePartitions, turn);
+            }
+            Request::AlterConfigs(request) => {
+                let outcome = self.decide(turn, |c, _| c.alter_configs(&request, forwarded));
+                self.carry_out(outcome, caller, Response::AlterConfigs, turn);
+            }
+            Request::IncrementalAlterConfigs(request) => {
+                let outcome = self.decide(turn, |c, _| c.incremental_alter_configs(&request, forwarded));
+                self.carry_out(outcome, caller, Response::IncrementalAlterConfigs, turn);
+            }
+            Request::ElectLeaders(request) => {
+                let outcome = self.decide(turn, |c, _| c.elect_leaders(&request));
+                self.carry_out(outcome, caller, Response::ElectLeaders, turn);
+            }
+            Request::ListPartitionReassignments(request) => {
+                let response = list_partition_reassignments(self.loader.head(), &request);
+                self.answer(caller, Response::ListPartitionReassignments(response), turn);
+            }
+            Request::UpdateFeatures(request) => self.update_features(&request, caller, turn),
+            Request::UnregisterBroker(request) => {
+                let outcome = self.decide(turn, |c, _| c.unregister_broker(&request));
+                self.carry_out(outcome, caller, Response::UnregisterBroker, turn);
+            }
+            Request::AllocateProducerIds(request) => {
+                let outcome = self.decide(turn, |c, _| c.allocate_producer_ids(&request));
+                self.carry_out(outcome, caller, Response::AllocateProducerIds, turn);
+            }
+            other => self.on_broker_request(other, caller, turn),
+        }
+    }
+
+    /// What other brokers and controllers tell the controller.
+    fn on_broker_request(&mut self, request: Request, caller: Caller, turn: &mut Turn<'_>) {
+        let version = caller.version();
+        match request {
+            Request::BrokerRegistration(request) => {
+                let outcome = self.decide(turn, |c, context| c.register_broker(&request, version, context));
+                self.carry_out(outcome, caller, Response::BrokerRegistration, turn);
+            }
+            Request::BrokerHeartbeat(request) => {
+                let outcome = self.decide(turn, |c, context| {
+                    c.heartbeat_arrived(&request, context.now_ms);
+                    c.broker_heartbeat(&request, context)
+                });
+                self.carry_out(outcome, caller, Response::BrokerHeartbeat, turn);
+            }
+            Request::ControllerRegistration(request) => {
+                let outcome = self.decide(turn, |c, _| c.register_controller(&request));
+                self.carry_out(outcome, caller, Response::ControllerRegistration, turn);
+            }
+            _ => self.refuse(caller, turn),
+        }
+    }
+
+    fn refuse(&mut self, caller: Caller, turn: &mut Turn<'_>) {
+        if let Caller::Connection(call, _) = caller {
+            self.close_call(&call, turn);
+        }
+    }
+
+    fn carry_out<R>(
+        &mut self,
+        outcome: Option<Outcome<R>>,
+        caller: Caller,
+        wrap: impl FnOnce(R) -> Response,
+        turn: &mut Turn<'_>,
+    ) {
+        let Some(outcome) = outcome else { return self.refuse(caller, turn) };
+        if let Some((reply, offset)) = self.append(outcome, turn) {
+            self.answer_after(offset, caller, wrap(reply));
+        }
+    }
+
+    fn update_features(
+        &mut self,
+        request: &protocol::messages::UpdateFeaturesRequest,
+        caller: Caller,
+        turn: &mut Turn<'_>,
+    ) {
+        let version = caller.version();
+        let Some(mut outcome) = self.decide(turn, |c, _| c.update_features(request, version)) else {
+            return self.refuse(caller, turn);
+        };
+        if let Some(level) = outcome.reply.kraft_version {
+            let raised = self.raft.upgrade_kraft_version(turn.now, level, &mut self.log, &mut self.outputs);
+            match raised {
+                Err(fatal) => return self.fail(fatal.to_string(), turn),
+                Ok(Ok(_)) => self.note_kraft_version(),
+                Ok(Err(code)) => {
+                    let error = ErrorCode::from(code.0);
+                    outcome.records.clear();
+                    outcome.reply.response.error_code = code.0;
+                    outcome.reply.response.error_message = Some(Str::from(error.message()));
+                    outcome.reply.response.results.clear();
+                }
+            }
+        }
+        if let Some((reply, offset)) = self.append(outcome, turn) {
+            self.answer_after(offset, caller, Response::UpdateFeatures(reply.response));
+        }
+    }
+
+    fn note_kraft_version(&mut self) {
+        let level = self.raft.quorum().kraft_version();
+        if let Some(active) = &mut self.active {
+            active.controller.config.kraft_version = level;
+        }
+    }
+
+    pub(super) fn allocate_producer_ids(&mut self, shard: ShardId, turn: &mut Turn<'_>) {
+        let broker_epoch = self.own.epoch().unwrap_or(-1);
+        let request = AllocateProducerIdsRequest { broker_id: self.node.node_id.0, broker_epoch };
+        let caller = Caller::ProducerIds(shard);
+        self.on_controller_request(caller, Box::new(Request::AllocateProducerIds(request)), turn);
+    }
+
+    pub(super) fn close_call(&mut self, call: &Call, turn: &mut Turn<'_>) {
+        if let Some(connection) = self.connections.get_mut(&call.connection) {
+            connection.close(call.sequence);
+        }
+        self.depart(call.connection, turn);
+    }
+}
+
+/// The same answer, saying that this node does not decide any more.
+pub(super) fn not_controller(response: &Response, _version: i16) -> Response {
+    let code = ErrorCode::NotController.code();
+    let mut response = response.clone();
+    match &mut response {
+        Response::CreateTopics(reply) => reply.topics.iter_mut().for_each(|one| one.error_code = code),
+        Response::DeleteTopics(reply) => reply.responses.iter_mut().for_each(|one| one.error_code = code),
+        Response::CreatePartitions(reply) => reply.results.iter_mut().for_each(|one| one.error_code = code),
+        Response::AlterConfigs(reply) => reply.responses.iter_mut().for_each(|one| one.error_code = code),
+        Response::IncrementalAlterConfigs(reply) => {
+            reply.responses.iter_mut().for_each(|one| one.error_code = code)
+        }
+        Response::ElectLeaders(reply) => reply.error_code = code,
+        Response::UpdateFeatures(reply) => reply.error_code = code,
+        Response::UnregisterBroker(reply) => reply.error_code = code,
+        Response::AllocateProducerIds(reply) => reply.error_code = code,
+        Response::BrokerRegistration(reply) => reply.error_code = code,
+        Response::BrokerHeartbeat(reply) => reply.error_code = code,
+        Response::ControllerRegistration(reply) => reply.error_code = code,
+        _ => {}
+    }
+    response
+}

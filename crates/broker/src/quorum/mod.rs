@@ -1,0 +1,215 @@
+//! The quorum actor: raft, the controller and the metadata log of a node. It decides admin requests, registers the
+//! own broker, publishes the image to the shards and serves the controller's listeners. An answer leaves when its
+//! records are durable, committed, and applied by every shard.
+
+mod active;
+mod batches;
+mod commit;
+mod controllers;
+mod flush;
+pub mod format;
+mod listener;
+mod log;
+mod open;
+mod own_broker;
+mod reply;
+mod snapshot;
+mod snapshots;
+#[cfg(test)]
+mod tests;
+mod timers;
+mod wire;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use metadata::configs::StaticConfig;
+use metadata::image::Loader;
+use platform::{Random, Time};
+use protocol::records::metadata::MetadataRecord;
+use raft::{Input, Output, Raft};
+use types::{LeaderEpoch, Offset, Uuid};
+
+use crate::config::NodeConfig;
+use crate::connection::Connection;
+use crate::event::{ActorId, ConnectionId, Effect, Event, Level};
+use crate::message::Message;
+
+use active::Active;
+use flush::Flushing;
+use log::MetadataLog;
+use own_broker::OwnBroker;
+use reply::{Caller, Waiting};
+
+pub use open::{OpenError, QuorumOptions};
+
+/// The time and the effects of one step.
+pub(crate) struct Turn<'a> {
+    pub now: Time,
+    pub effects: &'a mut Vec<Effect>,
+}
+
+impl Turn<'_> {
+    pub fn log(&mut self, level: Level, text: String) {
+        self.effects.push(Effect::Log { level, text });
+    }
+}
+
+/// See the head of the file.
+#[derive(Debug)]
+pub struct Quorum {
+    node: Arc<NodeConfig>,
+    config: Arc<StaticConfig>,
+    random: Random,
+    log: MetadataLog,
+    raft: Raft,
+    /// What raft has said and nobody has done yet.
+    outputs: Vec<Output>,
+    /// The committed state.
+    loader: Loader,
+    /// Committed records below have been applied to `loader`.
+    applied: Offset,
+    high_watermark: Offset,
+    active: Option<Active>,
+    bootstrap: Vec<MetadataRecord>,
+    /// The image that the shards were last told of: its last offset.
+    published: Option<i64>,
+    /// What each shard has applied.
+    shards: Vec<i64>,
+    waiting: Vec<Waiting>,
+    /// Requests that came before this node was the active controller.
+    held: Vec<(Caller, Box<protocol::Request>)>,
+    connections: BTreeMap<ConnectionId, Connection>,
+    asked: BTreeMap<u64, Caller>,
+    last_token: u64,
+    flushing: Flushing,
+    own: OwnBroker,
+    incarnation_id: Uuid,
+    snapshots: snapshots::Progress,
+    timers: timers::Timers,
+    told_unreachable: bool,
+    stopping: bool,
+    is_failed: bool,
+}
+
+impl Quorum {
+    /// One event. Raft's timers are kept by `Event::Tick`.
+    pub fn step(&mut self, now: Time, event: Event, effects: &mut Vec<Effect>) {
+        if self.is_failed {
+            return;
+        }
+        let turn = &mut Turn { now, effects };
+        self.log.set_time(now.wall_ms);
+        match event {
+            Event::ConnectionOpened { connection, listener, peer, .. } => {
+                let opened = Connection::new(listener, peer, "User:ANONYMOUS".into());
+                self.connections.insert(connection, opened);
+            }
+            Event::ConnectionClosed { connection } => {
+                self.connections.remove(&connection);
+            }
+            Event::Frame { connection, bytes } => self.on_frame(connection, bytes, turn),
+            Event::Message { from, message } => self.on_message(from, message, turn),
+            Event::DiskDone { token, result } => self.on_disk_done(token, result, turn),
+            Event::Tick => self.raft_step(Input::Tick, turn),
+            Event::ReadMetrics => self.report_metrics(turn),
+            Event::Shutdown => self.begin_shutdown(turn),
+        }
+        self.settle(turn);
+    }
+
+    fn on_message(&mut self, from: ActorId, message: Message, turn: &mut Turn<'_>) {
+        let ActorId::Shard(shard) = from else { return };
+        match message {
+            Message::ControllerRequest { id, context, request } => {
+                let caller = Caller::Shard { shard, id, version: context.api_version };
+                self.on_controller_request(caller, request, turn);
+            }
+            Message::ImageApplied { offset } => {
+                if let Some(applied) = self.shards.get_mut(usize::from(shard.0)) {
+                    *applied = offset.max(*applied);
+                }
+            }
+            Message::AllocateProducerIds => self.allocate_producer_ids(shard, turn),
+            // partitions of a failed directory are moved by the cluster's controller; alone there is nowhere to go
+            _ => {}
+        }
+    }
+
+    /// Runs raft on one input and keeps what it says.
+    fn raft_step(&mut self, input: Input, turn: &mut Turn<'_>) {
+        let stepped = self.raft.step(turn.now, input, &mut self.log, &mut self.outputs);
+        if let Err(fatal) = stepped {
+            self.fail(fatal.to_string(), turn);
+        }
+    }
+
+    fn fail(&mut self, reason: String, turn: &mut Turn<'_>) {
+        self.is_failed = true;
+        turn.effects.push(Effect::Fatal { reason });
+    }
+
+    /// Does what follows from the event until nothing more does, then asks to be woken.
+    fn settle(&mut self, turn: &mut Turn<'_>) {
+        while !self.is_failed {
+            let outputs = std::mem::take(&mut self.outputs);
+            let before = (self.applied, self.published, self.waiting.len(), self.own.state());
+            for output in outputs {
+                self.on_output(output, turn);
+            }
+            self.apply_committed(turn);
+            self.claim(turn);
+            self.poll_own_broker(turn);
+            self.publish(turn);
+            self.release(turn);
+            self.poll_timers(turn);
+            let after = (self.applied, self.published, self.waiting.len(), self.own.state());
+            if self.outputs.is_empty() && before == after {
+                break;
+            }
+        }
+        self.start_flush(turn);
+        self.finish_shutdown(turn);
+        self.wake(turn);
+    }
+
+    fn on_output(&mut self, output: Output, turn: &mut Turn<'_>) {
+        match output {
+            Output::Persist { file, .. } => {
+                if let Err(error) = self.log.write_quorum_state(&file) {
+                    self.fail(format!("quorum-state cannot be written: {error}"), turn);
+                }
+            }
+            Output::Send { to, correlation, .. } => self.on_unreachable(to, correlation, turn),
+            Output::Answer { token, answer } => self.on_raft_answer(token, answer, turn),
+            Output::Flush { generation } => self.flushing.want(generation),
+            Output::HighWatermark(offset) => self.high_watermark = self.high_watermark.max(offset),
+            Output::LeaderChanged { leader, epoch } => self.on_leader_changed(leader, epoch, turn),
+            Output::SnapshotLoaded(_) => self.reload(turn),
+            Output::Stopped => {}
+        }
+    }
+
+    /// Connections to other controllers are not made yet: their requests fail at once.
+    fn on_unreachable(&mut self, to: raft::Destination, correlation: u64, turn: &mut Turn<'_>) {
+        if !self.told_unreachable {
+            self.told_unreachable = true;
+            let text =
+                format!("controller {} at {}:{} is not reached: one node alone", to.id, to.host, to.port);
+            turn.log(Level::Warning, text);
+        }
+        let code = raft::Code::BROKER_NOT_AVAILABLE;
+        self.raft_step(Input::Failed { correlation, code }, turn);
+    }
+
+    fn on_leader_changed(&mut self, leader: Option<types::NodeId>, _: LeaderEpoch, turn: &mut Turn<'_>) {
+        if leader != Some(self.node.node_id) && self.active.take().is_some() {
+            self.fail_waiting(turn);
+            self.own.lost_controller();
+        }
+    }
+
+    fn report_metrics(&mut self, turn: &mut Turn<'_>) {
+        turn.effects.push(Effect::Metrics(Box::default()));
+    }
+}
