@@ -37,6 +37,9 @@ pub struct Node {
     pub hold_disk: bool,
     pub held: Vec<(usize, Effect)>,
     pub flushes: usize,
+    /// A node that cannot go on is no failure of the test.
+    pub fatal_allowed: bool,
+    pub fatal: Vec<String>,
     disk_worked: bool,
     loader: Loader,
     offset: i64,
@@ -105,6 +108,8 @@ impl Node {
             hold_disk: false,
             held: Vec::new(),
             flushes: 0,
+            fatal_allowed: false,
+            fatal: Vec::new(),
             disk_worked: false,
             loader: Loader::new(MetadataImage::default()),
             offset: 0,
@@ -194,6 +199,11 @@ impl Node {
         self.run();
     }
 
+    /// The next start knows of no topic.
+    pub fn forget_metadata(&mut self) {
+        self.loader = Loader::new(MetadataImage::default());
+    }
+
     pub fn create_topic(&mut self, name: &str, partitions: i32, configs: &[(&str, &str)]) -> Uuid {
         let (id, records) = self.topic_records(name, partitions, configs);
         self.commit(records);
@@ -216,6 +226,8 @@ impl Node {
                 replicas: vec![1],
                 isr: vec![1],
                 leader: 1,
+                leader_epoch: 0,
+                partition_epoch: 0,
                 directories: vec![Uuid([9; 16])],
                 ..Default::default()
             })
@@ -379,6 +391,7 @@ impl Node {
                 Effect::WakeAt { monotonic_us } => self.wake_at[shard] = monotonic_us,
                 Effect::Log { text, .. } => self.log.push(text),
                 Effect::Stopped => self.stopped += 1,
+                Effect::Fatal { reason } if self.fatal_allowed => self.fatal.push(reason),
                 Effect::Fatal { reason } => panic!("{reason}"),
                 Effect::Metrics(_) | Effect::Mute { .. } | Effect::Ready => {}
             }
