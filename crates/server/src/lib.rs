@@ -2,7 +2,9 @@
 
 mod acceptor;
 mod clock;
+pub mod configuration;
 mod connection;
+mod directories;
 mod disk;
 mod frames;
 mod http;
@@ -10,6 +12,8 @@ mod limits;
 mod logging;
 mod mailbox;
 mod metrics;
+pub mod node;
+mod node_config;
 mod output;
 mod peers;
 pub mod process;

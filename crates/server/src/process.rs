@@ -9,7 +9,7 @@ use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use broker::event::{ActorId, Event};
+use broker::event::{ActorId, Effect, Event};
 use platform::FileSystem;
 
 use crate::acceptor::Acceptor;
@@ -24,6 +24,8 @@ use crate::reactor::{Actor, Mail, Notice, Parts, Reactor, Settings};
 pub struct Node<S, Q> {
     pub shards: Vec<S>,
     pub quorum: Q,
+    /// What opening the quorum asked for: carried out before its first event.
+    pub quorum_effects: Vec<Effect>,
     pub file_system: Arc<dyn FileSystem>,
     pub clock: Clock,
     pub settings: Settings,
@@ -53,8 +55,17 @@ where
     Q: Actor + Send + 'static,
 {
     let (notices, inbox) = mpsc::channel();
-    let Node { shards, quorum, file_system, clock, settings, controller_listeners, client_listeners, http } =
-        node;
+    let Node {
+        shards,
+        quorum,
+        quorum_effects,
+        file_system,
+        clock,
+        settings,
+        controller_listeners,
+        client_listeners,
+        http,
+    } = node;
     let (quorum_sender, quorum_receiver) = mailbox()?;
     let mailboxes: Vec<_> = shards.iter().map(|_| mailbox()).collect::<io::Result<_>>()?;
     let peers = Peers {
@@ -65,12 +76,12 @@ where
     let mut threads = Vec::new();
     for (index, (shard, mail)) in shards.into_iter().zip(mailboxes).enumerate() {
         let id = ActorId::Shard(broker::event::ShardId(index as u16));
-        threads.push(spawner.spawn(format!("shard-{index}"), id, shard, mail)?);
+        threads.push(spawner.spawn(format!("shard-{index}"), id, (shard, Vec::new()), mail)?);
     }
     threads.push(spawner.spawn(
         "quorum".to_owned(),
         ActorId::Quorum,
-        quorum,
+        (quorum, quorum_effects),
         (quorum_sender, quorum_receiver),
     )?);
     for acceptor in &controller_listeners {
@@ -100,11 +111,12 @@ impl Spawner {
         &self,
         name: String,
         id: ActorId,
-        actor: A,
+        (actor, effects): (A, Vec<Effect>),
         (own, mailbox): (Sender<Mail>, Receiver<Mail>),
     ) -> io::Result<JoinHandle<()>> {
         let parts = Parts {
             actor,
+            effects,
             id,
             clock: self.clock,
             settings: self.settings.clone(),
@@ -224,7 +236,7 @@ mod tests {
     use std::net::TcpStream;
 
     use broker::Chunk;
-    use broker::event::{Effect, ListenerId};
+    use broker::event::ListenerId;
     use bytes::{BufMut, BytesMut};
     use platform::Time;
 
@@ -261,6 +273,7 @@ mod tests {
         Node {
             shards: (0..shards).map(|_| Echo { quorum: false }).collect(),
             quorum: Echo { quorum: true },
+            quorum_effects: Vec::new(),
             file_system: Arc::new(platform::OsFileSystem),
             clock: Clock::start(),
             settings: Settings {

@@ -103,6 +103,8 @@ const MAIL_A_TURN: usize = 4096;
 
 pub struct Parts<A> {
     pub actor: A,
+    /// What the actor asked for before its first event.
+    pub effects: Vec<Effect>,
     pub id: ActorId,
     pub clock: Clock,
     pub settings: Settings,
@@ -118,7 +120,8 @@ impl<A: Actor> Reactor<A> {
     pub fn new(parts: Parts<A>) -> io::Result<Reactor<A>> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         epoll::add(&epoll, parts.mailbox.fd(), EventData::new_u64(BELL), EventFlags::IN)?;
-        let Parts { actor, id, clock, settings, file_system, disk, own, mailbox, peers, notices } = parts;
+        let Parts { actor, effects, id, clock, settings, file_system, disk, own, mailbox, peers, notices } =
+            parts;
         Ok(Reactor {
             actor,
             id,
@@ -133,7 +136,7 @@ impl<A: Actor> Reactor<A> {
             epoll,
             connections: Table::default(),
             acceptors: Vec::new(),
-            effects: Vec::new(),
+            effects,
             dirty: Vec::new(),
             wake_at_us: None,
             next_sweep_us: SWEEP_US,

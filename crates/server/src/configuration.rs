@@ -1,0 +1,204 @@
+//! Where a node's configuration comes from, and what is wrong with it: file, then environment, then `--override`; the
+//! later one holds. Every error names its place, the key, and what is allowed.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use metadata::configs::{Scope, StaticConfig, lookup, unknown_names};
+
+use crate::properties;
+
+/// Where a value was given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    File(PathBuf, usize),
+    Environment(String),
+    Override,
+    /// The values of a node that is started without a file.
+    Standard,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::File(path, line) => write!(f, "{}:{line}", path.display()),
+            Place::Environment(name) => write!(f, "environment variable {name}"),
+            Place::Override => write!(f, "--override"),
+            Place::Standard => write!(f, "standard configuration"),
+        }
+    }
+}
+
+/// A configuration that a node cannot start with.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {message}")]
+pub struct Invalid {
+    /// A place, or the file where no single line is to blame.
+    pub place: String,
+    pub message: String,
+}
+
+/// All values with their places.
+#[derive(Clone, Debug, Default)]
+pub struct Given {
+    source: String,
+    values: BTreeMap<String, (String, Place)>,
+}
+
+impl Given {
+    /// A node on its own: reached on this machine only, with its data under `data`.
+    pub fn standard(data: &Path) -> Given {
+        let mut given = Given { source: Place::Standard.to_string(), values: BTreeMap::new() };
+        let data = data.display().to_string();
+        for (key, value) in [
+            ("process.roles", "broker,controller"),
+            ("node.id", "1"),
+            ("controller.quorum.bootstrap.servers", "localhost:9093"),
+            ("controller.listener.names", "CONTROLLER"),
+            ("listeners", "PLAINTEXT://localhost:9092,CONTROLLER://localhost:9093"),
+            ("advertised.listeners", "PLAINTEXT://127.0.0.1:9092,CONTROLLER://127.0.0.1:9093"),
+            ("listener.security.protocol.map", "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT"),
+            ("log.dirs", data.as_str()),
+            ("offsets.topic.replication.factor", "1"),
+            ("transaction.state.log.replication.factor", "1"),
+            ("transaction.state.log.min.isr", "1"),
+            ("share.coordinator.state.topic.replication.factor", "1"),
+            ("share.coordinator.state.topic.min.isr", "1"),
+            ("barnabas.metrics.listener", "127.0.0.1:9464"),
+        ] {
+            given.values.insert(key.to_owned(), (value.to_owned(), Place::Standard));
+        }
+        given
+    }
+
+    pub fn file(path: &Path, bytes: &[u8]) -> Result<Given, Invalid> {
+        let source = path.display().to_string();
+        let entries = properties::parse(bytes)
+            .map_err(|error| Invalid { place: source.clone(), message: error.to_string() })?;
+        let mut given = Given { source, values: BTreeMap::new() };
+        for entry in entries {
+            let place = Place::File(path.to_owned(), entry.line);
+            given.values.insert(entry.key, (entry.value.trim().to_owned(), place));
+        }
+        Ok(given)
+    }
+
+    /// `KAFKA_LOG_DIRS` is `log.dirs` as in Kafka's container image (`__` is `_`, `___` is `-`), `BARNABAS_SHARDS` is
+    /// `barnabas.shards`. Names that are no configuration (`KAFKA_HEAP_OPTS`) are passed over.
+    pub fn add_environment(&mut self, variables: impl IntoIterator<Item = (String, String)>) {
+        for (name, value) in variables {
+            let Some(key) = environment_key(&name) else { continue };
+            if lookup(Scope::Broker, &key).is_some() {
+                self.values.insert(key, (value, Place::Environment(name)));
+            }
+        }
+    }
+
+    /// `key=value`.
+    pub fn add_override(&mut self, text: &str) -> Result<(), Invalid> {
+        let Some((key, value)) = text.split_once('=') else {
+            let message = format!("'{text}' is not key=value");
+            return Err(Invalid { place: Place::Override.to_string(), message });
+        };
+        self.values.insert(key.trim().to_owned(), (value.trim().to_owned(), Place::Override));
+        Ok(())
+    }
+
+    pub fn values(&self) -> BTreeMap<String, String> {
+        self.values.iter().map(|(key, (value, _))| (key.clone(), value.clone())).collect()
+    }
+
+    /// Where the value of this key was given.
+    pub fn place(&self, key: &str) -> Option<&Place> {
+        self.values.get(key).map(|(_, place)| place)
+    }
+
+    pub fn check(&self) -> Result<StaticConfig, Invalid> {
+        StaticConfig::parse(&self.values()).map_err(|error| {
+            let place = error.name.as_deref().and_then(|name| self.values.get(name));
+            let place = place.map_or_else(|| self.source.clone(), |(_, place)| place.to_string());
+            Invalid { place, message: error.message }
+        })
+    }
+
+    /// One line for each name that nobody knows.
+    pub fn warnings(&self) -> Vec<String> {
+        let unknown = unknown_names(&self.values());
+        unknown
+            .into_iter()
+            .map(|(name, meant)| {
+                let place = self.values.get(&name).map_or_else(String::new, |(_, place)| place.to_string());
+                let hint = meant.map_or_else(String::new, |meant| format!(" (did you mean {meant}?)"));
+                format!("{place}: unknown configuration {name}{hint}")
+            })
+            .collect()
+    }
+}
+
+fn environment_key(name: &str) -> Option<String> {
+    let (prefix, rest) = match (name.strip_prefix("KAFKA_"), name.strip_prefix("BARNABAS_")) {
+        (Some(rest), _) => ("", rest),
+        (_, Some(rest)) => ("barnabas.", rest),
+        _ => return None,
+    };
+    let lower = rest.to_ascii_lowercase();
+    Some(format!(
+        "{prefix}{}",
+        lower.replace("___", "-").replace("__", "\u{0}").replace('_', ".").replace('\u{0}', "_")
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(text: &str) -> Given {
+        Given::file(Path::new("server.properties"), text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn the_standard_node_is_valid() {
+        let given = Given::standard(Path::new("/data"));
+        assert_eq!(given.warnings(), [""; 0]);
+        let config = given.check().unwrap();
+        assert_eq!((config.node_id, config.log_dirs), (1, vec!["/data".to_owned()]));
+    }
+
+    #[test]
+    fn an_error_names_file_line_key_and_what_is_allowed() {
+        let standard: String =
+            Given::standard(Path::new("/d")).values().iter().map(|(k, v)| format!("{k}={v}\n")).collect();
+        let given = file(&format!("num.partitions=abc\n{standard}"));
+        let error = given.check().unwrap_err().to_string();
+        assert!(error.starts_with("server.properties:1: "), "{error}");
+        assert!(error.contains("num.partitions") && error.contains("abc"), "{error}");
+    }
+
+    #[test]
+    fn the_later_source_holds() {
+        let mut given = file("num.partitions=1\nnum.partitions=2\n");
+        assert_eq!(given.values()["num.partitions"], "2");
+        let variables = [
+            ("KAFKA_NUM_PARTITIONS", "3"),
+            ("KAFKA_HEAP_OPTS", "-Xmx1g"),
+            ("BARNABAS_SHARDS", "4"),
+            ("HOME", "/"),
+        ];
+        given.add_environment(variables.map(|(k, v)| (k.to_owned(), v.to_owned())));
+        assert_eq!(given.values()["num.partitions"], "3");
+        assert_eq!(given.values()["barnabas.shards"], "4");
+        assert_eq!(given.values().len(), 2);
+        given.add_override("num.partitions=5").unwrap();
+        assert_eq!(given.values()["num.partitions"], "5");
+        assert!(given.add_override("num.partitions").is_err());
+    }
+
+    #[test]
+    fn an_unknown_name_is_told_with_the_one_that_was_meant() {
+        assert_eq!(
+            file("\nlog.dir.s=/x\n").warnings(),
+            ["server.properties:2: unknown configuration log.dir.s (did you mean log.dirs?)"]
+        );
+    }
+}

@@ -1,0 +1,222 @@
+//! From a configuration to a running node.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use broker::event::{Effect, Event, ListenerId, ShardId};
+use broker::quorum::{Quorum, QuorumOptions};
+use broker::{Directories, Shard, ShardLogs, ShardOptions};
+use metadata::configs::StaticConfig;
+use platform::{FileSystem, OsFileSystem, Random, Time};
+use storage::LogDirectory;
+
+use crate::acceptor::{Acceptor, Homes};
+use crate::clock::Clock;
+use crate::configuration::{Given, Place};
+use crate::directories::{self, Opened};
+use crate::limits::ConnectionLimits;
+use crate::node_config::{binds, node_config};
+use crate::process::{self, End, Node};
+use crate::reactor::{Actor, Settings};
+
+impl Actor for Shard {
+    fn step(&mut self, now: Time, event: Event, effects: &mut Vec<Effect>) {
+        Shard::step(self, now, event, effects);
+    }
+
+    fn end_of_turn(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        Shard::end_of_turn(self, now, effects);
+    }
+}
+
+impl Actor for Quorum {
+    fn step(&mut self, now: Time, event: Event, effects: &mut Vec<Effect>) {
+        Quorum::step(self, now, event, effects);
+    }
+
+    /// A step settles what it changed: commits come one at a time.
+    fn end_of_turn(&mut self, _: Time, _: &mut Vec<Effect>) {}
+}
+
+/// Runs the node in this process until a signal ends it. Errors before it runs name what is wrong and where.
+pub fn run(given: &Given) -> Result<End> {
+    crate::logging::start();
+    let config = given.check()?;
+    for warning in given.warnings() {
+        eprintln!("barnabas: warning: {warning}");
+    }
+    let clock = Clock::start();
+    let file_system: Arc<dyn FileSystem> = Arc::new(OsFileSystem);
+    let mut random = Random::new(seed()?);
+    let limits = ConnectionLimits::new(
+        config.i32("max.connections") as usize,
+        config.i32("max.connections.per.ip") as usize,
+    );
+    let listeners = Listeners::bind(&config, &limits)?;
+    let opened = directories::open(&config, &file_system, &mut random, clock.now())?;
+    let formatted = opened.formatted;
+    let config = Arc::new(config);
+    let actors =
+        Actors::open(&config, given, opened, &listeners.ports, &mut random, clock.now(), &file_system)?;
+    let shard_count = actors.shards.len();
+    let http = http(&config, given)?;
+    let http_address = http.as_ref().and_then(|listener| listener.local_addr().ok());
+    let node = Node {
+        shards: actors.shards,
+        quorum: actors.quorum,
+        quorum_effects: actors.quorum_effects,
+        file_system,
+        clock,
+        settings: settings(&config),
+        controller_listeners: listeners.controllers,
+        client_listeners: listeners.clients,
+        http,
+    };
+    let end = process::run(node, |addresses| {
+        announce(&config, &Announcement { addresses, formatted, http_address, shards: shard_count });
+    })?;
+    Ok(end)
+}
+
+fn seed() -> Result<u64> {
+    let mut bytes = [0u8; 8];
+    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
+    Ok(u64::from_le_bytes(bytes))
+}
+
+fn settings(config: &StaticConfig) -> Settings {
+    Settings {
+        frame_max: config.i32("socket.request.max.bytes") as usize,
+        unanswered_max: 16,
+        idle_us: config.i64("connections.max.idle.ms").max(0) as u64 * 1000,
+        held_max: (config.i32("socket.request.max.bytes") as usize).saturating_mul(2),
+    }
+}
+
+struct Listeners {
+    clients: Vec<Acceptor>,
+    controllers: Vec<Acceptor>,
+    /// One for each of `listeners`.
+    ports: Vec<u16>,
+}
+
+impl Listeners {
+    fn bind(config: &StaticConfig, limits: &Arc<ConnectionLimits>) -> Result<Listeners> {
+        let backlog = config.i32("socket.listen.backlog.size");
+        let mut listeners = Listeners { clients: Vec::new(), controllers: Vec::new(), ports: Vec::new() };
+        for (index, bind) in binds(config).iter().enumerate() {
+            let id = ListenerId(index as u16);
+            let homes = if bind.is_controller { Homes::Quorum } else { Homes::Shards };
+            let acceptors = Acceptor::bind(&bind.host, bind.port, backlog, id, homes, limits)
+                .context("a listener cannot be opened (listeners)")?;
+            let port = acceptors.first().and_then(|a| a.address().ok()).map_or(bind.port, |a| a.port());
+            listeners.ports.push(port);
+            match homes {
+                Homes::Quorum => listeners.controllers.extend(acceptors),
+                Homes::Shards => listeners.clients.extend(acceptors),
+            }
+        }
+        Ok(listeners)
+    }
+}
+
+struct Actors {
+    shards: Vec<Shard>,
+    quorum: Quorum,
+    quorum_effects: Vec<Effect>,
+    /// Locked as long as the node runs.
+    _metadata_only: Vec<LogDirectory>,
+}
+
+impl Actors {
+    fn open(
+        config: &Arc<StaticConfig>,
+        given: &Given,
+        opened: Opened,
+        ports: &[u16],
+        random: &mut Random,
+        now: Time,
+        file_system: &Arc<dyn FileSystem>,
+    ) -> Result<Actors> {
+        let node = Arc::new(node_config(config, given, &opened.identity, ports));
+        let mut all = opened.directories;
+        // a separate metadata directory holds no partitions of clients; its lock is kept
+        let metadata_only = all.split_off(config.log_dirs.len().min(all.len()));
+        let directories = Arc::new(Directories::start(all)?);
+        let found = directories.found_logs(node.shards)?;
+        let shards = found.into_iter().enumerate().map(|(index, found)| {
+            let logs = ShardLogs { directories: Arc::clone(&directories), found };
+            Shard::new(ShardOptions {
+                id: ShardId(index as u16),
+                node: Arc::clone(&node),
+                random: random.fork(),
+                logs,
+            })
+        });
+        let shards = shards.collect();
+        let options = QuorumOptions {
+            node,
+            config: Arc::clone(config),
+            file_system: Arc::clone(file_system),
+            random: random.fork(),
+            previous_broker_epoch: previous_broker_epoch(&directories),
+        };
+        let mut quorum_effects = Vec::new();
+        let quorum = Quorum::open(options, now, &mut quorum_effects)?;
+        Ok(Actors { shards, quorum, quorum_effects, _metadata_only: metadata_only })
+    }
+}
+
+/// The one that all directories agree on; else -1: the last stop is not known to have been clean.
+fn previous_broker_epoch(directories: &Directories) -> i64 {
+    let mut epochs = directories.0.iter().map(|started| started.previous_broker_epoch);
+    let first = epochs.next().unwrap_or(-1);
+    if epochs.all(|epoch| epoch == first) { first } else { -1 }
+}
+
+/// The port of a standard node may be taken: that is worth a warning, no more.
+fn http(config: &StaticConfig, given: &Given) -> Result<Option<TcpListener>> {
+    let address = config.str("barnabas.metrics.listener").unwrap_or_default();
+    if address.is_empty() {
+        return Ok(None);
+    }
+    match TcpListener::bind(address) {
+        Ok(listener) => Ok(Some(listener)),
+        Err(error) if given.place("barnabas.metrics.listener") == Some(&Place::Standard) => {
+            eprintln!("barnabas: warning: no metrics: {address}: {error}");
+            Ok(None)
+        }
+        Err(error) => Err(error).with_context(|| format!("barnabas.metrics.listener={address}")),
+    }
+}
+
+struct Announcement<'a> {
+    addresses: &'a [SocketAddr],
+    formatted: bool,
+    http_address: Option<SocketAddr>,
+    shards: usize,
+}
+
+fn announce(config: &StaticConfig, what: &Announcement<'_>) {
+    let addresses: Vec<String> = what.addresses.iter().map(SocketAddr::to_string).collect();
+    let shards = if what.shards == 1 { "1 shard".to_owned() } else { format!("{} shards", what.shards) };
+    println!(
+        "Barnabas {} is ready on {} (node {}, {shards})",
+        env!("CARGO_PKG_VERSION"),
+        addresses.join(", "),
+        config.node_id
+    );
+    let new = if what.formatted { ", new" } else { "" };
+    println!("  data      {}{new}", config.log_dirs.join(", "));
+    if let Some(http) = what.http_address {
+        println!("  metrics   http://{http}/metrics");
+    }
+    if let Some(first) = what.addresses.first() {
+        println!(
+            "  try       bin/kafka-topics.sh --create --topic quickstart-events --bootstrap-server localhost:{}",
+            first.port()
+        );
+        println!("  stop      Ctrl-C");
+    }
+}
