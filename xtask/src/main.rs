@@ -11,6 +11,7 @@ mod install;
 #[allow(dead_code)]
 mod process;
 mod shell;
+mod storage_referee;
 #[allow(dead_code)]
 mod subject;
 mod tidy;
@@ -32,6 +33,8 @@ enum Command {
     Fuzz(fuzz::Fuzz),
     /// Real clients against the release binary, or against Apache Kafka as the control
     Compat(compat::Compat),
+    /// Apache Kafka's own tool reads the directories that our log writes
+    StorageReferee(storage_referee::StorageReferee),
     /// Layers, file headers and sizes
     Tidy,
 }
@@ -42,6 +45,7 @@ fn main() -> Result<()> {
         Command::Codegen(codegen) => codegen.run(),
         Command::Fuzz(fuzz) => fuzz.run(),
         Command::Compat(compat) => compat.run(),
+        Command::StorageReferee(referee) => referee.run(),
         Command::Tidy => tidy::run(),
     }
 }
