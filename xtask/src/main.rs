@@ -8,6 +8,7 @@ mod codegen;
 mod compat;
 mod fuzz;
 mod install;
+mod metadata_referee;
 #[allow(dead_code)]
 mod process;
 mod shell;
@@ -35,6 +36,8 @@ enum Command {
     Compat(compat::Compat),
     /// Apache Kafka's own tool reads the directories that our log writes
     StorageReferee(storage_referee::StorageReferee),
+    /// Apache Kafka reads our metadata log and we read its
+    MetadataReferee(metadata_referee::MetadataReferee),
     /// Layers, file headers and sizes
     Tidy,
 }
@@ -46,6 +49,7 @@ fn main() -> Result<()> {
         Command::Fuzz(fuzz) => fuzz.run(),
         Command::Compat(compat) => compat.run(),
         Command::StorageReferee(referee) => referee.run(),
+        Command::MetadataReferee(referee) => referee.run(),
         Command::Tidy => tidy::run(),
     }
 }
