@@ -104,7 +104,7 @@ fn append(log: &mut Log, options: BatchOptions, count: usize, written: &mut Writ
             RecordHeader { key: b"name", value: Some(b"\xe2\x9c\x93") },
             RecordHeader { key: b"name", value: None },
         ];
-        let key = (number % 3 != 0).then(|| format!("key {}", number % 17));
+        let key = (!number.is_multiple_of(3)).then(|| format!("key {}", number % 17));
         let value = (number % 10 != 9).then_some(value.as_bytes());
         let timestamp = START + (number as i64 / 7) * 50 - (number as i64 % 5) * 20;
         builder.append(timestamp, key.as_deref().map(str::as_bytes), value, &headers[..number % 3])?;

@@ -74,6 +74,37 @@ fn main() {
         }
     }
     let _ = OsFileSystem.remove_directory_all(&root.join("log-0"));
+    idle_partitions(&options);
+}
+
+/// What a partition costs that was written to once and then let alone.
+fn idle_partitions(options: &dyn Fn(&str, bool, i64) -> LogOptions) {
+    const COUNT: u64 = 2000;
+    let status = |name: &str| {
+        let status = std::fs::read_to_string("/proc/self/status").expect("linux");
+        let line = status.lines().find(|line| line.starts_with(name)).expect("a field");
+        line.split_whitespace().nth(1).expect("a value").parse::<u64>().expect("a number")
+    };
+    let files = || std::fs::read_dir("/proc/self/fd").expect("linux").count();
+    let (before, start) = (status("VmRSS:"), Instant::now());
+    let mut logs = Vec::new();
+    for number in 0..COUNT {
+        let mut log = Log::create(options(&format!("idle-{number}"), false, 0), None).expect("created");
+        let mut builder = BatchBuilder::new(BatchOptions::default());
+        builder.append(1, None, Some(b"one"), &[]).expect("fits");
+        let batch = builder.build().expect("fits");
+        log.append_as_leader(&batch, LeaderEpoch(0), &AppendContext { now_ms: 0, api_version: 13 })
+            .expect("appended");
+        log.close_idle_files().expect("closed");
+        log.close_idle_files().expect("closed");
+        logs.push(log);
+    }
+    let took = start.elapsed().as_micros() as u64 / COUNT;
+    let bytes = (status("VmRSS:") - before) * 1024 / COUNT;
+    println!("idle partition: made and written in {took} us, {bytes} bytes resident, {} files open", files());
+    for log in logs {
+        let _ = OsFileSystem.remove_directory_all(log.directory());
+    }
 }
 
 /// Milliseconds that this process has spent outside of the kernel, in clock ticks.
