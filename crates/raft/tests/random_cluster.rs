@@ -17,9 +17,9 @@ fn run(seed: u64) -> support::cluster::Coverage {
         cluster.run_until(cluster.now_ms + draw.below(200));
         let node = draw.below(count as u64) as usize;
         match draw.below(40) {
-            0..=20 => drop(cluster.append()),
+            0..=20 => _ = cluster.append(),
             21 => cluster.crash(node),
-            22 => drop(cluster.cut.insert((node, draw.below(count as u64) as usize))),
+            22 => _ = cluster.cut.insert((node, draw.below(count as u64) as usize)),
             23 => cut_off(&mut cluster, node),
             24..=26 => cluster.cut.clear(),
             27 => cluster.snapshot(node),

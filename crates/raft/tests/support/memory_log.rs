@@ -273,3 +273,11 @@ impl RaftLog for MemoryLog {
         Ok(records)
     }
 }
+
+impl MemoryLog {
+    /// Offset of the first record among bytes that `read` gave.
+    pub fn first_sent(&self, records: &Bytes) -> Offset {
+        let index = u64::from_be_bytes(records[..8].try_into().unwrap()) as usize;
+        self.arena.borrow().entries[index].offset
+    }
+}
