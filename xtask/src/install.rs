@@ -70,8 +70,8 @@ pub fn kafka_class_path() -> Result<String> {
     Ok(format!("{}/*", jars("java")?.display()))
 }
 
-/// Compiles `compat/<name>/src/*.java`; gives the class path to run it.
-pub fn java(name: &str) -> Result<String> {
+/// Compiles `compat/<name>/src/*.java` and the shared sources of `compat`; gives the class path to run it.
+pub fn java(name: &str, shared: &[&str]) -> Result<String> {
     let libraries = jars(name)?;
     let classes = cache()?.join("compat").join(name).join("classes");
     fs::create_dir_all(&classes)?;
@@ -82,7 +82,8 @@ pub fn java(name: &str) -> Result<String> {
             .arg(&classes)
             .arg("-cp")
             .arg(format!("{}/*", libraries.display()))
-            .args(sources),
+            .args(sources)
+            .args(shared.iter().map(|path| root().join("compat").join(path))),
     )?;
     Ok(format!("{}:{}/*", classes.display(), libraries.display()))
 }

@@ -3,19 +3,19 @@
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
+mod bench;
 mod ci;
 mod codegen;
 mod compat;
 mod fuzz;
 mod install;
 mod metadata_referee;
-#[allow(dead_code)]
 mod process;
 mod shell;
 mod storage_referee;
-#[allow(dead_code)]
 mod subject;
 mod tidy;
+mod torture;
 
 #[derive(Parser)]
 #[command(name = "xtask", about = "Development tasks of Barnabas")]
@@ -26,6 +26,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Barnabas beside Apache Kafka and the machine's raw floor: docs/BENCHMARKS.md
+    Bench(bench::BenchArguments),
     /// Formatting, lints, layers, tests and documents: what CI runs
     Ci,
     /// Protocol messages from their schemas
@@ -40,10 +42,13 @@ enum Command {
     MetadataReferee(metadata_referee::MetadataReferee),
     /// Layers, file headers and sizes
     Tidy,
+    /// kill -9 again and again, random frames, a full disk: what must hold through them
+    Torture(torture::Torture),
 }
 
 fn main() -> Result<()> {
     match Arguments::parse().command {
+        Command::Bench(bench) => bench.run(),
         Command::Ci => ci::run(),
         Command::Codegen(codegen) => codegen.run(),
         Command::Fuzz(fuzz) => fuzz.run(),
@@ -51,5 +56,6 @@ fn main() -> Result<()> {
         Command::StorageReferee(referee) => referee.run(),
         Command::MetadataReferee(referee) => referee.run(),
         Command::Tidy => tidy::run(),
+        Command::Torture(torture) => torture.run(),
     }
 }

@@ -42,8 +42,8 @@ pub struct Settings {
     pub properties: Vec<(String, String)>,
     /// Options of the Java machine when the subject is Kafka.
     pub java: Vec<String>,
-    /// The one processor it is kept on.
-    pub processor: Option<usize>,
+    /// The processors it is kept on, as taskset writes them.
+    pub processors: Option<String>,
 }
 
 /// As Kafka's start script sets it.
@@ -64,7 +64,7 @@ pub const JAVA_SMALL: &[&str] =
 impl Settings {
     pub fn new(kind: Kind, folder: PathBuf) -> Result<Settings> {
         let java = JAVA_SMALL.iter().map(|&option| option.to_owned()).collect();
-        Ok(Settings { kind, folder, port: free_port()?, properties: Vec::new(), java, processor: None })
+        Ok(Settings { kind, folder, port: free_port()?, properties: Vec::new(), java, processors: None })
     }
 
     pub fn property(mut self, key: &str, value: impl ToString) -> Settings {
@@ -105,10 +105,19 @@ impl Settings {
         subject.until_ready()
     }
 
-    /// Starts without waiting.
-    pub fn launch(&self) -> Result<Subject> {
+    /// Formats the data folder where that is a step of its own, so that a start can be timed without it.
+    pub fn prepare(&self) -> Result<PathBuf> {
         fs::create_dir_all(&self.folder)?;
         let properties = self.write_properties(free_port()?)?;
+        if self.kind == Kind::Kafka && !self.data().join("meta.properties").exists() {
+            self.format(&properties)?;
+        }
+        Ok(properties)
+    }
+
+    /// Starts without waiting.
+    pub fn launch(&self) -> Result<Subject> {
+        let properties = self.prepare()?;
         let mut command = match self.kind {
             Kind::Barnabas => {
                 let mut command = self.pinned(binary()?.to_string_lossy().as_ref());
@@ -116,9 +125,6 @@ impl Settings {
                 command
             }
             Kind::Kafka => {
-                if !self.data().join("meta.properties").exists() {
-                    self.format(&properties)?;
-                }
                 let mut command = self.kafka("kafka.Kafka")?;
                 command.arg(&properties);
                 command
@@ -134,11 +140,11 @@ impl Settings {
     }
 
     fn pinned(&self, program: &str) -> Command {
-        match self.processor {
+        match &self.processors {
             None => Command::new(program),
-            Some(processor) => {
+            Some(processors) => {
                 let mut command = Command::new("taskset");
-                command.args(["-c", &processor.to_string(), program]);
+                command.args(["-c", processors, program]);
                 command
             }
         }

@@ -70,6 +70,20 @@ pub const CLIENTS: &[Client] = &[
         reads_commits: true,
         install: rust,
     },
+    Client {
+        name: "platformatic",
+        title: "@platformatic/kafka",
+        quick: false,
+        reads_commits: true,
+        install: || javascript("platformatic.mjs"),
+    },
+    Client {
+        name: "spring",
+        title: "spring-kafka",
+        quick: false,
+        reads_commits: false,
+        install: || java_program("spring", "Main", &["java/src/Records.java", "java/src/Failure.java"]),
+    },
 ];
 
 impl Client {
@@ -104,11 +118,11 @@ fn in_tree(path: &str) -> String {
 }
 
 fn java() -> Result<Vec<String>> {
-    java_program("java", "Main")
+    java_program("java", "Main", &[])
 }
 
-fn java_program(folder: &str, class: &str) -> Result<Vec<String>> {
-    let class_path = install::java(folder)?;
+fn java_program(folder: &str, class: &str, shared: &[&str]) -> Result<Vec<String>> {
+    let class_path = install::java(folder, shared)?;
     let logging = format!("-Dlog4j2.configurationFile={}", in_tree("java/log4j2.properties"));
     Ok(words(&["java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", &logging, "-cp", &class_path, class]))
 }

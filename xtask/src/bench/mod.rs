@@ -1,0 +1,174 @@
+//! `cargo xtask bench`: Barnabas beside Apache Kafka and the machine's raw floor, in turns on one machine; the table and
+//! the plot of `docs/BENCHMARKS.md`.
+
+mod floor;
+mod loads;
+mod report;
+mod run;
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use clap::Args;
+
+use crate::install;
+use crate::shell::root;
+use crate::subject::Kind;
+use loads::LOADS;
+use report::Sample;
+use run::{Bench, Sizes};
+
+/// Who a figure is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Party {
+    Barnabas,
+    Kafka,
+    Floor,
+}
+
+impl Party {
+    fn kind(self) -> Option<Kind> {
+        match self {
+            Party::Barnabas => Some(Kind::Barnabas),
+            Party::Kafka => Some(Kind::Kafka),
+            Party::Floor => None,
+        }
+    }
+}
+
+#[derive(Args)]
+pub struct BenchArguments {
+    /// Only loads whose name begins so
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+    /// Times that each load is run with each subject
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Small loads: shows that the harness works, its figures mean nothing
+    #[arg(long)]
+    quick: bool,
+    /// GiB that lie in ten partitions when a broker is killed and started again
+    #[arg(long, default_value_t = 10)]
+    recovery_gib: u64,
+    /// GiB of page cache to fill once before, so that no subject pays for the first touch of memory; default: 3/4 of it
+    #[arg(long)]
+    fill_gib: Option<u64>,
+    /// Leave out a subject: barnabas or kafka
+    #[arg(long, value_enum, value_delimiter = ',')]
+    without: Vec<Kind>,
+    /// Shards of Barnabas, and as many processors for either broker
+    #[arg(long, default_value_t = 1)]
+    shards: usize,
+    /// Where brokers keep their data
+    #[arg(long)]
+    folder: Option<PathBuf>,
+    /// List the loads
+    #[arg(long)]
+    list: bool,
+}
+
+impl BenchArguments {
+    pub fn run(&self) -> Result<()> {
+        if self.list {
+            for load in LOADS {
+                println!("{:<24} {}", load.name, load.about);
+            }
+            return Ok(());
+        }
+        let wanted = |name: &str| {
+            self.only.is_empty() || self.only.iter().any(|start| name.starts_with(start.as_str()))
+        };
+        let loads: Vec<_> = LOADS.iter().filter(|load| wanted(load.name)).collect();
+        if loads.is_empty() {
+            bail!("no such load; --list shows them");
+        }
+        let folder = self.folder.clone().unwrap_or_else(|| root().join("target/bench"));
+        fs::create_dir_all(&folder)?;
+        let bench = Bench {
+            load_client: install::go("bench/load", "load")?,
+            floor: install::rust("bench/floor", "bench-floor")?,
+            sizes: Sizes::new(self.quick, self.recovery_gib),
+            shards: self.shards,
+            folder: folder.clone(),
+        };
+        self.fill(&folder)?;
+        let mut samples: Vec<Sample> = Vec::new();
+        for round in 0..self.rounds.max(1) {
+            for load in &loads {
+                for party in self.parties(round) {
+                    println!("==> round {} of {}: {} {party:?}", round + 1, self.rounds.max(1), load.name);
+                    match (load.run)(&bench, party) {
+                        Ok(figures) => samples.extend(figures.into_iter().map(|figure| {
+                            println!("    {} {:.4} {}", figure.metric, figure.value, figure.unit);
+                            Sample { load: load.name, party, figure }
+                        })),
+                        Err(error) => println!("    failed: {error:#}"),
+                    }
+                    bench.clear();
+                }
+            }
+        }
+        self.write(&samples)
+    }
+
+    /// In turns: who is first changes from round to round.
+    fn parties(&self, round: usize) -> Vec<Party> {
+        let mut parties = vec![Party::Floor, Party::Barnabas, Party::Kafka];
+        parties.retain(|party| party.kind().is_none_or(|kind| !self.without.contains(&kind)));
+        let first = round % parties.len();
+        parties.rotate_left(first);
+        parties
+    }
+
+    /// Writes a file as large as the page cache can hold, and removes it: its pages have then been touched.
+    fn fill(&self, folder: &Path) -> Result<()> {
+        let gib = match self.fill_gib {
+            Some(gib) => gib,
+            None if self.quick => 0,
+            None => available_gib()? * 3 / 4,
+        };
+        if gib == 0 {
+            return Ok(());
+        }
+        println!("==> filling {gib} GiB of page cache");
+        let path = folder.join("fill");
+        let mut file = fs::File::create(&path)?;
+        let block = vec![7; 1 << 20];
+        for _ in 0..gib * 1024 {
+            file.write_all(&block)?;
+        }
+        fs::remove_file(path)?;
+        Ok(())
+    }
+
+    fn write(&self, samples: &[Sample]) -> Result<()> {
+        let about = format!(
+            "{} round(s), {} processor(s) for the broker, the client on another{}",
+            self.rounds.max(1),
+            self.shards,
+            if self.quick { "; quick, so its figures mean nothing" } else { "" }
+        );
+        let table = report::document(samples, &about);
+        println!("\n{table}");
+        // Quick figures and parts of a run are not the project's figures.
+        let folder = if self.quick || !self.only.is_empty() {
+            root().join("target/bench")
+        } else {
+            root().join("docs")
+        };
+        fs::create_dir_all(&folder)?;
+        fs::write(folder.join("BENCHMARKS.md"), table)?;
+        fs::write(folder.join("benchmarks.svg"), report::plot(samples))?;
+        println!("written to {}", folder.display());
+        Ok(())
+    }
+}
+
+fn available_gib() -> Result<u64> {
+    let text = fs::read_to_string("/proc/meminfo")?;
+    let line = text.lines().find(|line| line.starts_with("MemAvailable:")).unwrap_or_default();
+    let kib: u64 = line.split_whitespace().nth(1).unwrap_or("0").parse()?;
+    Ok(kib >> 20)
+}
