@@ -32,6 +32,9 @@ struct State {
     connections: BTreeMap<String, Connection>,
 }
 
+/// Ends the keys of connections that are for coordinators alone.
+const APART: &str = " coordinator";
+
 /// Which coordinator `Cluster::coordinator` looks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i8)]
@@ -65,7 +68,8 @@ impl Cluster {
     pub async fn any(&self) -> Result<Connection, Error> {
         let known = {
             let state = self.state();
-            if let Some(open) = state.connections.values().find(|c| !c.is_closed()) {
+            let shared = state.connections.iter().filter(|(key, _)| !key.ends_with(APART));
+            if let Some((_, open)) = shared.into_iter().find(|(_, c)| !c.is_closed()) {
                 return Ok(open.clone());
             }
             state.metadata.brokers.values().map(|b| b.address()).collect::<Vec<_>>()
@@ -96,16 +100,33 @@ impl Cluster {
         self.connect(&address).await
     }
 
+    /// The topic as known, where it has no error.
+    pub fn known_topic(&self, name: &str) -> Option<Arc<TopicMetadata>> {
+        self.state().metadata.topics.get(name).filter(|topic| topic.error == ErrorCode::None).cloned()
+    }
+
+    /// The connection to this broker if one is open.
+    pub fn open_node(&self, id: NodeId) -> Option<Connection> {
+        let state = self.state();
+        let address = state.metadata.brokers.get(&id)?.address();
+        state.connections.get(&address).filter(|c| !c.is_closed()).cloned()
+    }
+
     pub async fn connect(&self, address: &str) -> Result<Connection, Error> {
-        if let Some(open) = self.open_connection(address) {
+        self.connect_as(address.to_owned(), address).await
+    }
+
+    /// The shared connection of this key.
+    async fn connect_as(&self, key: String, address: &str) -> Result<Connection, Error> {
+        if let Some(open) = self.open_connection(&key) {
             return Ok(open);
         }
         let _turn = self.inner.opening.lock().await;
-        if let Some(open) = self.open_connection(address) {
+        if let Some(open) = self.open_connection(&key) {
             return Ok(open);
         }
         let connection = Connection::open(address, &self.inner.config).await?;
-        self.state().connections.insert(address.to_owned(), connection.clone());
+        self.state().connections.insert(key, connection.clone());
         Ok(connection)
     }
 
@@ -225,6 +246,8 @@ impl Cluster {
             }
         };
         let id = NodeId::NONE;
-        self.connect(&Broker { id, host, port, rack: None }.address()).await
+        let address = Broker { id, host, port, rack: None }.address();
+        // a broker answers in order: heartbeats must not wait behind a long fetch
+        self.connect_as(format!("{address}{APART}"), &address).await
     }
 }

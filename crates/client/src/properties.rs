@@ -84,17 +84,10 @@ fn unescape(text: &str) -> Result<String, Error> {
 /// Reads typed values; what is absent stays as it was.
 pub(crate) struct Reading<'a>(pub &'a Properties);
 
-#[allow(dead_code)]
 impl Reading<'_> {
     pub fn text(&self, key: &str, into: &mut String) {
         if let Some(value) = self.0.get(key) {
             into.clone_from(value);
-        }
-    }
-
-    pub fn optional_text(&self, key: &str, into: &mut Option<String>) {
-        if let Some(value) = self.0.get(key) {
-            *into = Some(value.clone());
         }
     }
 
@@ -126,6 +119,14 @@ impl Reading<'_> {
             return Err(invalid(key, value, Some(&format!("Value must be at least {min}"))));
         }
         *into = number;
+        Ok(())
+    }
+
+    /// A number of bytes or things.
+    pub fn size(&self, key: &str, min: i64, into: &mut usize) -> Result<(), Error> {
+        let mut number = i64::try_from(*into).unwrap_or(i64::MAX);
+        self.number(key, min, &mut number)?;
+        *into = usize::try_from(number).unwrap_or(0);
         Ok(())
     }
 

@@ -1,0 +1,141 @@
+//! What a consumer reads as a member of a group, and its way into the group and back.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use types::TopicPartition;
+
+use super::{Consumer, Position, Rebalance};
+use crate::Error;
+
+/// Which topics, by name.
+#[derive(Clone)]
+pub struct Pattern(Arc<dyn Fn(&str) -> bool + Send + Sync>);
+
+impl Pattern {
+    pub fn new(matches: impl Fn(&str) -> bool + Send + Sync + 'static) -> Pattern {
+        Pattern(Arc::new(matches))
+    }
+
+    pub fn matches(&self, topic: &str) -> bool {
+        (self.0)(topic)
+    }
+}
+
+impl fmt::Debug for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Pattern")
+    }
+}
+
+#[derive(Clone, Debug)]
+pub enum Subscription {
+    None,
+    Assigned,
+    Topics(Vec<String>),
+    Pattern(Pattern),
+}
+
+impl Subscription {
+    pub fn is_group(&self) -> bool {
+        matches!(self, Subscription::Topics(_) | Subscription::Pattern(_))
+    }
+}
+
+impl Consumer {
+    /// Joins where that is due, and takes what the group gave.
+    pub(super) async fn keep_group(&mut self) -> Result<(), Error> {
+        let Some(group) = self.group.clone() else { return Ok(()) };
+        if let Some(failure) = group.take_failure() {
+            return Err(failure);
+        }
+        if group.needs_join() && self.joining.is_none() {
+            self.give_up_partitions(group.take_lost()).await;
+            if let Some(task) = self.beating.take() {
+                task.abort();
+            }
+            let topics = self.topics().await?;
+            let joiner = Arc::clone(&group);
+            self.joining = Some(tokio::spawn(async move { joiner.join(topics).await }));
+        }
+        let Some(joining) = &mut self.joining else { return self.watch_topics().await };
+        let outcome = joining.await;
+        self.joining = None;
+        let joined = outcome.map_err(|error| Error::Disconnected(error.to_string()))??;
+        let partitions = joined.partitions;
+        self.positions = partitions.iter().map(|p| (p.clone(), Position::default())).collect();
+        self.joined = true;
+        self.leading = joined.leading;
+        self.watched = tokio::time::Instant::now();
+        self.last_commit = tokio::time::Instant::now();
+        self.rebalances.push(Rebalance::Assigned(partitions));
+        self.beating = Some(tokio::spawn(group.beat()));
+        Ok(())
+    }
+
+    /// All partitions go back before the group is joined again (the eager protocol).
+    async fn give_up_partitions(&mut self, lost: bool) {
+        if !self.joined {
+            return;
+        }
+        if self.config.auto_commit && !lost {
+            let offsets = self.positions();
+            let _ = self.commit(&offsets).await;
+        }
+        self.joined = false;
+        let partitions: Vec<TopicPartition> = std::mem::take(&mut self.positions).into_keys().collect();
+        self.fetcher.buffered.clear();
+        self.rest.clear();
+        self.rebalances.push(match lost {
+            true => Rebalance::Lost(partitions),
+            false => Rebalance::Revoked(partitions),
+        });
+    }
+
+    /// The topics that are subscribed to, at the moment.
+    async fn topics(&self) -> Result<Vec<String>, Error> {
+        match &self.subscription {
+            Subscription::Topics(topics) => Ok(topics.clone()),
+            Subscription::Pattern(pattern) => {
+                let answer = loop {
+                    match self.cluster.refresh(None).await {
+                        Err(error) if error.is_retriable() => {
+                            tokio::time::sleep(self.cluster.config().retry_backoff).await;
+                        }
+                        outcome => break outcome?,
+                    }
+                };
+                let visible = answer.topics.iter().filter(|topic| {
+                    topic.error_code == 0 && !(topic.is_internal && self.config.exclude_internal_topics)
+                });
+                let names = visible.filter_map(|topic| topic.name.as_ref().map(|name| name.to_string()));
+                Ok(names.filter(|name| pattern.matches(name)).collect())
+            }
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// The leader of a group sees topics and partitions come and go, and asks everybody to join again.
+    async fn watch_topics(&mut self) -> Result<(), Error> {
+        let (Some(group), Some(leading)) = (self.group.clone(), &self.leading) else { return Ok(()) };
+        if self.watched.elapsed() < self.cluster.config().metadata_max_age {
+            return Ok(());
+        }
+        let mut names: Vec<String> = leading.keys().cloned().collect();
+        names.extend(self.topics().await?);
+        names.sort();
+        names.dedup();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let counts: BTreeMap<String, i32> = match group.partition_counts(&names).await {
+            Ok(counts) => counts,
+            Err(error) if error.is_retriable() => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        self.watched = tokio::time::Instant::now();
+        if self.leading.as_ref() != Some(&counts) {
+            group.ask_to_rejoin();
+        }
+        Ok(())
+    }
+}
