@@ -8,17 +8,32 @@ use client::{ClientConfig, Cluster, Properties};
 use crate::Stop;
 use crate::options::Parsed;
 
-/// A properties file, refused with the path where it cannot be read.
+/// A properties file, refused as Kafka's tools do where it cannot be read.
 pub fn properties_file(path: &str) -> Result<Properties, Stop> {
     let bytes = std::fs::read(path).map_err(|error| {
-        let reason = match error.kind() {
-            std::io::ErrorKind::NotFound => "No such file or directory".to_owned(),
-            std::io::ErrorKind::PermissionDenied => "Permission denied".to_owned(),
-            _ => error.to_string(),
+        let class = match error.kind() {
+            std::io::ErrorKind::NotFound => "NoSuchFileException",
+            std::io::ErrorKind::PermissionDenied => "AccessDeniedException",
+            _ => "FileSystemException",
         };
-        Stop::error(format!("{path} ({reason})"))
+        Stop::error(format!("java.nio.file.{class}: {path}"))
     })?;
     client::parse_properties(&bytes).map_err(|error| Stop::error(format!("{path}: {error}")))
+}
+
+/// Refuses what is no list of `host:port`.
+pub fn check_servers(servers: &str) -> Result<(), Stop> {
+    let is_server = |server: &str| {
+        server
+            .trim()
+            .rsplit_once(':')
+            .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+    };
+    match servers {
+        "" => Err(Stop::usage("Error while validating the bootstrap address\n")),
+        _ if servers.split(',').all(is_server) => Ok(()),
+        _ => Err(Stop::usage("Please provide valid host:port like host1:9091,host2:9092\n")),
+    }
 }
 
 /// `key=value` arguments; a key alone has an empty value where `bare` allows it.
@@ -27,7 +42,7 @@ pub fn key_values(arguments: &[&str], bare: bool) -> Result<Properties, Stop> {
     for argument in arguments {
         match argument.split_once('=') {
             Some((key, value)) => drop(found.insert(key.to_owned(), value.to_owned())),
-            None if bare && !argument.is_empty() => drop(found.insert((*argument).to_owned(), String::new())),
+            None if bare => drop(found.insert((*argument).to_owned(), String::new())),
             None => return Err(Stop::usage(format!("Missing value for key {argument}"))),
         }
     }

@@ -8,6 +8,10 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 mod connecting;
+mod console_consumer;
+mod console_producer;
+mod dates;
+mod java;
 mod options;
 mod output;
 mod stop;
@@ -18,7 +22,8 @@ use stop::Stop;
 type Main = fn(Vec<String>) -> ExitCode;
 
 /// Every tool by its name without `kafka-`.
-const TOOLS: &[(&str, Main)] = &[];
+const TOOLS: &[(&str, Main)] =
+    &[("console-consumer", console_consumer::main), ("console-producer", console_producer::main)];
 
 /// Runs the tool of this name (`topics` for kafka-topics.sh); None where there is no such tool.
 pub fn run(name: &str, arguments: Vec<OsString>) -> Option<ExitCode> {

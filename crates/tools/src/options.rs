@@ -109,5 +109,5 @@ pub fn main(line: &CommandLine, arguments: Vec<String>, run: fn(&Parsed) -> Resu
     }
 }
 
-/// What `--version` says: first the Kafka whose tools these are like, as scripts expect.
-const VERSION: &str = concat!("4.3.1 (Barnabas ", env!("CARGO_PKG_VERSION"), ")");
+/// What `--version` says: the Kafka whose tools these are like, as scripts expect.
+const VERSION: &str = "4.3.1";

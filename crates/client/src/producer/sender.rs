@@ -361,6 +361,7 @@ impl Inner {
 
     async fn ask_identity(&self) {
         let request = InitProducerIdRequest {
+            transactional_id: None,
             transaction_timeout_ms: i32::MAX,
             producer_id: ProducerId::NONE.0,
             producer_epoch: ProducerEpoch::NONE.0,

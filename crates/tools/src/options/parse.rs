@@ -2,8 +2,9 @@
 
 use std::str::FromStr;
 
-use super::{Argument, Kind, Opt};
+use super::{Argument, Opt};
 use crate::Stop;
+use crate::output::say;
 
 /// What a command line says.
 #[derive(Clone, Debug, Default)]
@@ -36,9 +37,6 @@ impl Parsed {
             }
             let option = find(options, name, first.starts_with("--"))?;
             let value = take(option, inline, &mut rest)?;
-            if let Some(value) = &value {
-                check_kind(option, value)?;
-            }
             parsed.given.push((option.name, value));
         }
         Ok(parsed)
@@ -69,13 +67,13 @@ impl Parsed {
         match self.values(name).as_slice() {
             [] => Ok(self.defaults.iter().find(|(of, _)| *of == name).map(|(_, value)| *value)),
             [value] => Ok(Some(value)),
-            _ => Err(Stop::Usage(format!(
+            _ => Err(Stop::Error(format!(
                 "Found multiple arguments for option {name}, but you asked for only one"
             ))),
         }
     }
 
-    /// The one value as a number; its text was checked before.
+    /// The one value as a number. That it is none is told without the help, as joptsimple finds it out late.
     pub fn number<T: FromStr>(&self, name: &str) -> Result<Option<T>, Stop> {
         let Some(text) = self.value(name)? else { return Ok(None) };
         text.parse().map(Some).map_err(|_| cannot_parse(name, text))
@@ -106,11 +104,9 @@ impl Parsed {
             return Ok(new);
         }
         if self.has(new) {
-            return Err(Stop::Usage(format!("Options --{old} and --{new} cannot be specified together.")));
+            return Err(Stop::Usage(format!("Options --{new} and --{old} cannot be specified together.")));
         }
-        eprintln!(
-            "Option --{old} is deprecated and will be removed in a future version. Use --{new} instead."
-        );
+        say!("Warning: --{old} is deprecated and will be removed in a future version. Use --{new} instead.");
         Ok(old)
     }
 }
@@ -144,19 +140,8 @@ fn is_option(argument: &str) -> bool {
     argument.len() > 1 && argument.starts_with('-')
 }
 
-fn check_kind(option: &Opt, value: &str) -> Result<(), Stop> {
-    let (Argument::Required(_, kind) | Argument::Optional(_, kind)) = option.argument else { return Ok(()) };
-    let good = match kind {
-        Kind::Text => true,
-        Kind::Integer => value.parse::<i32>().is_ok(),
-        Kind::Long => value.parse::<i64>().is_ok(),
-        Kind::Double => value.parse::<f64>().is_ok(),
-    };
-    if good { Ok(()) } else { Err(cannot_parse(option.name, value)) }
-}
-
 fn cannot_parse(name: &str, value: &str) -> Stop {
-    Stop::Usage(format!("Cannot parse argument '{value}' of option {name}"))
+    Stop::Error(format!("Cannot parse argument '{value}' of option {name}"))
 }
 
 #[cfg(test)]
@@ -202,12 +187,13 @@ mod tests {
             ("--topi t", "topi is not a recognized option"),
             ("-xy", "x is not a recognized option"),
             ("--topic", "Option topic requires an argument"),
-            ("--topic t --partitions x", "Cannot parse argument 'x' of option partitions"),
         ] {
             assert_eq!(parse(line).unwrap_err(), Stop::usage(words), "{line}");
         }
         let twice = parse("--topic a --topic b").unwrap();
         let words = "Found multiple arguments for option topic, but you asked for only one";
-        assert_eq!(twice.value("topic").unwrap_err(), Stop::usage(words));
+        assert_eq!(twice.value("topic").unwrap_err(), Stop::error(words));
+        let wrong = parse("--topic t --partitions x").unwrap().number::<i32>("partitions");
+        assert_eq!(wrong.unwrap_err(), Stop::error("Cannot parse argument 'x' of option partitions"));
     }
 }

@@ -1,0 +1,84 @@
+//! Names that Kafka's tools print because they are written in Java: exception classes, lines of a log.
+
+use client::Error;
+use protocol::ErrorCode;
+
+use crate::dates;
+
+/// A line on stderr as Kafka's tools log it.
+pub fn log_error(text: &str, logger: &str, exception: Option<&str>) {
+    let time = dates::format(dates::now_ms(), "yyyy-MM-dd HH:mm:ss,SSS");
+    eprintln!("[{time}] ERROR {text} ({logger})");
+    if let Some(exception) = exception {
+        eprintln!("{exception}");
+    }
+}
+
+/// The class that Kafka's client would throw.
+pub fn class(error: &Error) -> String {
+    match error {
+        Error::Broker(code, _) => exception(*code),
+        Error::TimedOut(_) => "org.apache.kafka.common.errors.TimeoutException".to_owned(),
+        Error::Disconnected(_) => "org.apache.kafka.common.errors.DisconnectException".to_owned(),
+        Error::Unsupported(_) => "org.apache.kafka.common.errors.UnsupportedVersionException".to_owned(),
+        Error::Config(text) if text.starts_with("Undefined offset") => {
+            "org.apache.kafka.clients.consumer.NoOffsetForPartitionException".to_owned()
+        }
+        Error::Config(_) => "org.apache.kafka.common.config.ConfigException".to_owned(),
+        Error::Malformed(_) | Error::Unwritable(_) => "org.apache.kafka.common.KafkaException".to_owned(),
+    }
+}
+
+/// Class and text.
+pub fn thrown(error: &Error) -> String {
+    format!("{}: {error}", class(error))
+}
+
+/// Most classes are named after the code.
+fn exception(code: ErrorCode) -> String {
+    let name = match code {
+        ErrorCode::UnknownServerError => "UnknownServerException",
+        ErrorCode::CorruptMessage => "CorruptRecordException",
+        ErrorCode::RequestTimedOut => "TimeoutException",
+        ErrorCode::MessageTooLarge => "RecordTooLargeException",
+        ErrorCode::OffsetMetadataTooLarge => "OffsetMetadataTooLarge",
+        ErrorCode::InvalidTopicException => "InvalidTopicException",
+        ErrorCode::RecordListTooLarge => "RecordBatchTooLargeException",
+        ErrorCode::TopicAlreadyExists => "TopicExistsException",
+        ErrorCode::InvalidConfig => "InvalidConfigurationException",
+        ErrorCode::NonEmptyGroup => "GroupNotEmptyException",
+        ErrorCode::OutOfOrderSequenceNumber => "OutOfOrderSequenceException",
+        ErrorCode::DuplicateSequenceNumber => "DuplicateSequenceException",
+        _ => {
+            let name = code.name().trim_end_matches("_FAILED");
+            return format!("org.apache.kafka.common.errors.{}Exception", camel(name));
+        }
+    };
+    format!("org.apache.kafka.common.errors.{name}")
+}
+
+fn camel(name: &str) -> String {
+    let word = |word: &str| match word.split_at_checked(1) {
+        Some((first, rest)) => format!("{first}{}", rest.to_lowercase()),
+        None => String::new(),
+    };
+    name.split('_').map(word).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_are_named_after_codes() {
+        for (code, name) in [
+            (ErrorCode::UnknownTopicOrPartition, "UnknownTopicOrPartitionException"),
+            (ErrorCode::NotLeaderOrFollower, "NotLeaderOrFollowerException"),
+            (ErrorCode::MessageTooLarge, "RecordTooLargeException"),
+            (ErrorCode::TopicAuthorizationFailed, "TopicAuthorizationException"),
+            (ErrorCode::GroupAuthorizationFailed, "GroupAuthorizationException"),
+        ] {
+            assert_eq!(exception(code), format!("org.apache.kafka.common.errors.{name}"));
+        }
+    }
+}
