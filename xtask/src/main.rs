@@ -40,6 +40,8 @@ enum Command {
     StorageReferee(storage_referee::StorageReferee),
     /// Apache Kafka reads our metadata log and we read its
     MetadataReferee(metadata_referee::MetadataReferee),
+    /// Installs what the tests need, and passes them all
+    Test,
     /// Layers, file headers and sizes
     Tidy,
     /// kill -9 again and again, random frames, a full disk: what must hold through them
@@ -55,6 +57,7 @@ fn main() -> Result<()> {
         Command::Compat(compat) => compat.run(),
         Command::StorageReferee(referee) => referee.run(),
         Command::MetadataReferee(referee) => referee.run(),
+        Command::Test => ci::test(),
         Command::Tidy => tidy::run(),
         Command::Torture(torture) => torture.run(),
     }

@@ -37,7 +37,8 @@ struct Check {
 
 pub fn start(arguments: Vec<OsString>) -> ExitCode {
     // Kafka's script takes -daemon with one dash
-    let arguments = arguments.into_iter().map(|word| if word == "-daemon" { "--daemon".into() } else { word });
+    let arguments =
+        arguments.into_iter().map(|word| if word == "-daemon" { "--daemon".into() } else { word });
     let Start { file, overrides, daemon } = Start::parse_from(arguments);
     if daemon {
         let again: Vec<OsString> = file

@@ -20,7 +20,8 @@ struct Arguments {
 
 pub fn run(arguments: Vec<OsString>) -> ExitCode {
     let arguments = Arguments::parse_from(arguments);
-    let nodes: Vec<i32> = nodes().into_iter().filter(|(_, line)| chosen(line, &arguments)).map(|(pid, _)| pid).collect();
+    let nodes: Vec<i32> =
+        nodes().into_iter().filter(|(_, line)| chosen(line, &arguments)).map(|(pid, _)| pid).collect();
     if nodes.is_empty() {
         eprintln!("No node to stop runs on this machine");
         return ExitCode::FAILURE;
@@ -43,10 +44,13 @@ fn chosen(line: &[String], arguments: &Arguments) -> bool {
     let file = line.iter().skip(1).find(|word| word.ends_with(".properties"));
     let bytes = file.and_then(|file| std::fs::read(file).ok()).unwrap_or_default();
     let entries = server::properties::parse(&bytes).unwrap_or_default();
-    let value = |key: &str| entries.iter().rev().find(|entry| entry.key == key).map(|entry| entry.value.trim());
+    let value =
+        |key: &str| entries.iter().rev().find(|entry| entry.key == key).map(|entry| entry.value.trim());
     let id = arguments.node_id.is_none_or(|id| value("node.id") == Some(&id.to_string()));
     let role = arguments.process_role.as_deref();
-    id && role.is_none_or(|role| value("process.roles").is_some_and(|roles| roles.split(',').any(|r| r.trim() == role)))
+    id && role.is_none_or(|role| {
+        value("process.roles").is_some_and(|roles| roles.split(',').any(|r| r.trim() == role))
+    })
 }
 
 /// Processes that run this program's server, with their command lines; not this one.

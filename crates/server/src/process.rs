@@ -181,7 +181,7 @@ impl Supervisor {
                             .for_each(|to| self.peers.post(to, Mail::Event(Event::ReadMetrics)));
                     }
                 }
-                Notice::Metrics(_, metrics) => self.gathering.add(*metrics),
+                Notice::Metrics(metrics) => self.gathering.add(*metrics),
             }
         }
     }

@@ -52,7 +52,7 @@ pub enum Notice {
     Fatal(String),
     /// The node may serve clients now.
     Ready,
-    Metrics(ActorId, Box<broker::metrics::Metrics>),
+    Metrics(Box<broker::metrics::Metrics>),
     /// A signal asks for an orderly end.
     Stop,
     /// Somebody wants to read all metrics.
@@ -380,7 +380,7 @@ impl<A: Actor> Reactor<A> {
                 self.disk.write(self.context(token, directory), path, content)
             }
             Effect::WakeAt { monotonic_us } => self.wake_at_us = Some(monotonic_us),
-            Effect::Metrics(metrics) => self.tell(Notice::Metrics(self.id, metrics)),
+            Effect::Metrics(metrics) => self.tell(Notice::Metrics(metrics)),
             Effect::Log { level, text } => crate::logging::write(level, &text),
             Effect::Fatal { reason } => self.tell(Notice::Fatal(reason)),
             Effect::Ready => self.tell(Notice::Ready),

@@ -1,6 +1,7 @@
-//! What one small request costs the core, files in memory included: `cargo test --release --test cost -- --ignored
-//! --nocapture`. Prints, judges nothing.
+//! What one small request costs the core, files in memory included: `cargo run --release -p broker
+//! --example cost`. Prints, judges nothing.
 
+#[path = "../tests/support/mod.rs"]
 mod support;
 
 use std::time::Instant;
@@ -29,10 +30,8 @@ fn frame(version: i16, request: impl Into<Request>) -> Bytes {
     writer.into_bytes().unwrap()
 }
 
-#[test]
-#[ignore = "prints figures"]
 #[allow(clippy::disallowed_methods, reason = "measures")]
-fn of_small_requests() {
+fn main() {
     let mut node = Node::new(1);
     let id = node.create_topic("topic", 6, &[]);
     let connection = node.connect(0);
