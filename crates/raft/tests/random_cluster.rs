@@ -58,7 +58,7 @@ fn clusters_agree_and_heal() {
         println!("{:?}", run(seed));
         return;
     }
-    let seeds = std::env::var("BARNABAS_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(300);
+    let seeds = std::env::var("BARNABAS_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(120);
     let mut total = support::cluster::Coverage::default();
     for seed in 0..seeds {
         let coverage = std::panic::catch_unwind(|| run(seed));

@@ -20,7 +20,7 @@ mod tests;
 mod timers;
 mod wire;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use metadata::configs::StaticConfig;
@@ -34,6 +34,7 @@ use crate::config::NodeConfig;
 use crate::connection::Connection;
 use crate::event::{ActorId, ConnectionId, Effect, Event, Level};
 use crate::message::Message;
+use crate::metrics::Metrics;
 
 use active::Active;
 use flush::Flushing;
@@ -84,6 +85,8 @@ pub struct Quorum {
     last_token: u64,
     flushing: Flushing,
     own: OwnBroker,
+    /// Log directories that have failed.
+    offline: BTreeSet<Uuid>,
     incarnation_id: Uuid,
     snapshots: snapshots::Progress,
     timers: timers::Timers,
@@ -131,7 +134,7 @@ impl Quorum {
                 }
             }
             Message::AllocateProducerIds => self.allocate_producer_ids(shard, turn),
-            // partitions of a failed directory are moved by the cluster's controller; alone there is nowhere to go
+            Message::DirectoryFailed { directory } => self.lose_directory(directory, turn),
             _ => {}
         }
     }
@@ -210,6 +213,7 @@ impl Quorum {
     }
 
     fn report_metrics(&mut self, turn: &mut Turn<'_>) {
-        turn.effects.push(Effect::Metrics(Box::default()));
+        let metrics = Metrics { connections: self.connections.len() as u64, ..Metrics::default() };
+        turn.effects.push(Effect::Metrics(Box::new(metrics)));
     }
 }

@@ -10,7 +10,7 @@ use platform::{FileSystem, Random, Time};
 use raft::{
     Destination, Endpoint, QuorumState, Raft, RaftLog, ReplicaKey, Settings, VersionRange, Voter, VoterSet,
 };
-use storage::LogConfig;
+use storage::{LogConfig, MetaProperties};
 use types::{NodeId, Offset, Uuid};
 
 use super::batches::{self};
@@ -57,13 +57,14 @@ impl Quorum {
         let (loader, applied, quorum) = load(&mut log, static_voters(&config))?;
         let durable = log.quorum_state()?.map(|bytes| QuorumState::decode(&bytes)).transpose()?;
         let mut outputs = Vec::new();
-        let settings = settings(&node, &config);
+        let settings = settings(&node, &config, directory_id(&*file_system, &directory)?);
         let raft = Raft::start(settings, random.fork(), quorum, durable, now, &mut log, &mut outputs)?;
         let incarnation_id = super::format::new_id(&mut random);
         let shards = if node.is_broker { usize::from(node.shards.max(1)) } else { 0 };
         let mut quorum = Quorum {
             timers: timers::Timers::new(&config),
             snapshots: snapshots::Progress::new(&config, now.wall_ms),
+            offline: Default::default(),
             own: OwnBroker::new(node.is_broker, previous_broker_epoch),
             node,
             config,
@@ -168,10 +169,11 @@ fn static_voters(config: &StaticConfig) -> VoterSet {
     config.voters.iter().map(voter).collect()
 }
 
-/// The directory id of the metadata log's directory.
-fn directory_id(node: &NodeConfig) -> Uuid {
-    let of = |path: &Path| node.log_directories.iter().find(|directory| directory.path == path);
-    of(&node.metadata_log_directory).or(node.log_directories.first()).map_or(Uuid::ZERO, |found| found.id)
+/// The id of the metadata log's directory, which need not be one of `log.dirs`.
+fn directory_id(file_system: &dyn FileSystem, directory: &Path) -> io::Result<Uuid> {
+    let meta =
+        MetaProperties::read(file_system, directory).map_err(|error| io::Error::other(error.to_string()))?;
+    Ok(meta.and_then(|meta| meta.directory_id).unwrap_or(Uuid::ZERO))
 }
 
 /// Own controller listeners as others are told.
@@ -184,11 +186,10 @@ pub(super) fn controller_endpoints(node: &NodeConfig) -> Vec<Endpoint> {
     node.listeners.iter().filter(|listener| listener.is_controller).map(endpoint).collect()
 }
 
-fn settings(node: &NodeConfig, config: &StaticConfig) -> Settings {
+fn settings(node: &NodeConfig, config: &StaticConfig, directory_id: Uuid) -> Settings {
     let ms = |name: &str| u64::try_from(config.i64(name)).unwrap_or(0);
     let bytes = |name: &str| i32::try_from(config.i64(name)).unwrap_or(i32::MAX);
-    let mut settings =
-        Settings::new(ReplicaKey::new(node.node_id, directory_id(node)), controller_endpoints(node));
+    let mut settings = Settings::new(ReplicaKey::new(node.node_id, directory_id), controller_endpoints(node));
     settings.is_controller = node.is_controller;
     settings.listener = controller_listener(config);
     settings.auto_join = config.bool("controller.quorum.auto.join.enable");

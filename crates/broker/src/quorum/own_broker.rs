@@ -6,7 +6,7 @@ use protocol::messages::{BrokerHeartbeatRequest, BrokerRegistrationRequest};
 use protocol::{ApiKey, Str};
 
 use super::{Quorum, Turn};
-use crate::event::Effect;
+use crate::event::{DirectoryIndex, Effect};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
@@ -125,7 +125,7 @@ impl Quorum {
             current_metadata_offset: self.applied_by_shards(),
             want_fence: false,
             want_shut_down: false,
-            offline_log_dirs: Vec::new(),
+            offline_log_dirs: self.offline.iter().copied().collect(),
             cordoned_log_dirs: Some(Vec::new()),
         }
     }
@@ -163,6 +163,26 @@ impl Quorum {
         }
         if let Some((_, offset)) = self.append(outcome, turn) {
             self.own.state = State::Unfencing { epoch, offset };
+        }
+    }
+}
+
+impl Quorum {
+    /// Its replicas are offline from now on. Without the metadata log's directory there is no node.
+    pub(super) fn lose_directory(&mut self, directory: DirectoryIndex, turn: &mut Turn<'_>) {
+        let Some(lost) = self.node.log_directories.get(usize::from(directory.0)) else { return };
+        if lost.path == self.node.metadata_log_directory {
+            let path = lost.path.display();
+            return self.fail(format!("the metadata log's directory {path} has failed"), turn);
+        }
+        if !self.offline.insert(lost.id) {
+            return;
+        }
+        let Some(epoch) = self.own.epoch() else { return };
+        let request = self.own_heartbeat(epoch);
+        let outcome = self.decide(turn, |controller, context| controller.broker_heartbeat(&request, context));
+        if let Some(outcome) = outcome {
+            self.append(outcome, turn);
         }
     }
 }

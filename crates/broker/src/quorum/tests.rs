@@ -21,12 +21,17 @@ use crate::event::{ActorId, ConnectionId, Effect, Event, ListenerId, ShardId};
 use crate::message::{Message, RequestContext, WorkId};
 
 const DIRECTORY: &str = "/data";
+const DYNAMIC: (&str, &str) = ("controller.quorum.bootstrap.servers", "localhost:9093");
 
 fn directory_id() -> Uuid {
     Uuid::from_halves(0x1234_5678_9abc_4def, 0x0123_4567_89ab_cdef)
 }
 
 fn format_directory(file_system: &dyn FileSystem) {
+    format_with(file_system, true);
+}
+
+fn format_with(file_system: &dyn FileSystem, dynamic: bool) {
     let endpoint = Endpoint { listener: "CONTROLLER".into(), host: "localhost".into(), port: 9093 };
     let voter = Voter {
         key: ReplicaKey::new(NodeId(1), directory_id()),
@@ -39,7 +44,7 @@ fn format_directory(file_system: &dyn FileSystem) {
         cluster_id: "AAAAAAAAAAAAAAAAAAAAAw".into(),
         directories: vec![(PathBuf::from(DIRECTORY), directory_id())],
         metadata_directory: PathBuf::from(DIRECTORY),
-        voters: InitialVoters::Dynamic(vec![voter]),
+        voters: if dynamic { InitialVoters::Dynamic(vec![voter]) } else { InitialVoters::None },
         records: bootstrap(version, &[]),
         metadata_version: version,
         wall_ms: 1,
@@ -47,11 +52,11 @@ fn format_directory(file_system: &dyn FileSystem) {
     format(file_system, &options).unwrap();
 }
 
-fn node(shards: u16) -> (Arc<NodeConfig>, Arc<StaticConfig>) {
+fn node(shards: u16, quorum: (&str, &str)) -> (Arc<NodeConfig>, Arc<StaticConfig>) {
     let given: BTreeMap<String, String> = [
         ("process.roles", "broker,controller"),
         ("node.id", "1"),
-        ("controller.quorum.bootstrap.servers", "localhost:9093"),
+        quorum,
         ("listeners", "PLAINTEXT://:9092,CONTROLLER://:9093"),
         ("controller.listener.names", "CONTROLLER"),
         ("log.dirs", DIRECTORY),
@@ -95,11 +100,23 @@ struct Node {
     wake: Option<u64>,
     /// The shards do not say what they have applied.
     slow_shards: bool,
+    /// Effects until the process dies.
+    left: usize,
 }
 
 impl Node {
     fn start(kept: &Arc<MemoryFileSystem>, shards: u16, now_ms: u64) -> Node {
-        let (node, config) = node(shards);
+        Node::start_in(kept, shards, now_ms, DYNAMIC, usize::MAX)
+    }
+
+    fn start_in(
+        kept: &Arc<MemoryFileSystem>,
+        shards: u16,
+        now_ms: u64,
+        quorum: (&str, &str),
+        left: usize,
+    ) -> Node {
+        let (node, config) = node(shards, quorum);
         let file_system: Arc<dyn FileSystem> = kept.clone();
         let random = Random::new(now_ms);
         let options = QuorumOptions { node, config, file_system, random, previous_broker_epoch: -1 };
@@ -116,12 +133,16 @@ impl Node {
             stopped: false,
             wake: None,
             slow_shards: false,
+            left,
         };
         started.carry_out(effects);
         started
     }
 
     fn step(&mut self, event: Event) {
+        if self.left == 0 {
+            return;
+        }
         let mut effects = Vec::new();
         self.quorum.step(time(self.now_ms), event, &mut effects);
         self.carry_out(effects);
@@ -130,6 +151,8 @@ impl Node {
     fn carry_out(&mut self, effects: Vec<Effect>) {
         let mut queue = VecDeque::from(effects);
         while let Some(effect) = queue.pop_front() {
+            let Some(left) = self.left.checked_sub(1) else { return };
+            self.left = left;
             let mut follow = Vec::new();
             let event = match effect {
                 Effect::Flush { token, files, directories, .. } => {
@@ -360,4 +383,44 @@ fn what_format_wrote_is_read_back() {
     let path = Path::new(DIRECTORY).join("__cluster_metadata-0/00000000000000000000-0000000000.checkpoint");
     let content = super::snapshot::read(&file_system, &path).unwrap();
     assert_eq!(content.controls.len(), 2);
+}
+
+#[test]
+fn a_static_quorum_of_one_has_kraft_version_0() {
+    let file_system = Arc::new(MemoryFileSystem::new(1));
+    format_with(&*file_system, false);
+    let quorum = ("controller.quorum.voters", "1@localhost:9093");
+    for start in 1..3 {
+        let mut node = Node::start_in(&file_system, 1, start, quorum, usize::MAX);
+        assert!(node.ready);
+        node.create_topic(&format!("topic-{start}"));
+        assert_eq!(node.topics().len() as u64, start);
+        assert_eq!(node.quorum.raft.quorum().kraft_version(), 0);
+        file_system.crash_keeping_nothing();
+    }
+    let path = Path::new(DIRECTORY).join("__cluster_metadata-0/quorum-state");
+    let text = String::from_utf8(file_system.read(&path).unwrap()).unwrap();
+    assert!(text.contains(r#""currentVoters":[{"voterId":1}],"data_version":0"#), "{text}");
+}
+
+#[test]
+fn what_was_answered_survives_a_death_at_any_effect() {
+    for left in 0..80 {
+        let file_system = Arc::new(MemoryFileSystem::new(left as u64));
+        format_directory(&*file_system);
+        let mut answered = Vec::new();
+        let mut node = Node::start_in(&file_system, 2, 1, DYNAMIC, left);
+        for name in ["a", "b", "c", "d"] {
+            node.create_topic(name);
+            if node.replies.len() > answered.len() {
+                answered.push(name);
+            }
+        }
+        drop(node);
+        file_system.crash();
+        let node = Node::start(&file_system, 2, 100);
+        assert!(node.ready);
+        let topics = node.topics();
+        assert!(answered.iter().all(|name| topics.iter().any(|topic| topic == name)), "{left}: {topics:?}");
+    }
 }
