@@ -33,6 +33,7 @@ impl Quorum {
         }
         // before sessions begin: the former incarnation of the own broker has none
         self.register_own_broker(turn);
+        self.register_own_controller(turn);
         if let Some(active) = &mut self.active {
             active.controller.begin_sessions(turn.now.wall_ms);
         }

@@ -1,4 +1,4 @@
-//! The broker in the same process: registered by the controller beside it, unfenced when its shards have caught
+//! What this node registers of itself as the controller. The broker in the same process: unfenced when its shards have caught
 //! up. Its life is the process's, so it needs no heartbeats: the session is renewed whenever sessions are looked at.
 
 use protocol::messages::broker_registration_request::{Feature, Listener};
@@ -168,6 +168,35 @@ impl Quorum {
 }
 
 impl Quorum {
+    /// The own controller's listeners and features, on record where the cluster's version has such records: an upgrade
+    /// of features asks every voter's.
+    pub(super) fn register_own_controller(&mut self, turn: &mut Turn<'_>) {
+        use protocol::messages::controller_registration_request as m;
+        let listener = |listener: &crate::config::Listener| m::Listener {
+            name: Str::from(&*listener.name),
+            host: Str::from(&*listener.advertised_host),
+            port: listener.advertised_port,
+            security_protocol: security_protocol(&listener.security_protocol),
+        };
+        let feature = |(name, min, max): (&'static str, i16, i16)| m::Feature {
+            name: Str::from_static(name),
+            min_supported_version: min,
+            max_supported_version: max,
+        };
+        let request = m::ControllerRegistrationRequest {
+            controller_id: self.node.node_id.0,
+            incarnation_id: self.incarnation_id,
+            zk_migration_ready: false,
+            listeners: self.node.listeners.iter().filter(|one| one.is_controller).map(listener).collect(),
+            features: metadata::features::supported_features().into_iter().map(feature).collect(),
+        };
+        // an older cluster refuses it, and does without
+        let outcome = self.decide(turn, |controller, _| controller.register_controller(&request));
+        if let Some(outcome) = outcome {
+            self.append(outcome, turn);
+        }
+    }
+
     /// Its replicas are offline from now on. Without the metadata log's directory there is no node.
     pub(super) fn lose_directory(&mut self, directory: DirectoryIndex, turn: &mut Turn<'_>) {
         let Some(lost) = self.node.log_directories.get(usize::from(directory.0)) else { return };

@@ -239,6 +239,7 @@ fn a_formatted_node_becomes_ready_at_once_and_keeps_what_it_answered() {
         format_directory(&*file_system);
         let mut first = Node::start(&file_system, shards, 1);
         assert!(first.ready);
+        assert_eq!(first.images.last().unwrap().0.cluster.controllers.len(), 1);
         first.create_topic("one");
         let [Response::CreateTopics(reply)] = &first.replies[..] else { panic!("{:?}", first.replies) };
         assert_eq!(reply.topics[0].error_code, 0, "{:?}", reply.topics[0]);
