@@ -62,6 +62,15 @@ pub(crate) const fn served_versions(api_key: ApiKey) -> Versions {
     api_key.versions_before()
 }
 
+/// What a listener of this kind serves, in the order of the keys, for documents and tools.
+pub fn served(listener: protocol::Listener) -> impl Iterator<Item = (ApiKey, Versions)> {
+    let keys = match listener {
+        protocol::Listener::Broker => SERVED,
+        protocol::Listener::Controller => crate::quorum::SERVED,
+    };
+    keys.iter().map(|&api_key| (api_key, served_versions(api_key)))
+}
+
 /// Reads a request. The connection's client id is kept, so that it is copied once and not for each request.
 pub(crate) fn decode(
     connection: &mut Connection,

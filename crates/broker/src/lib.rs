@@ -27,6 +27,7 @@ pub mod shard;
 mod watch;
 
 pub use directories::{Directories, FoundLog, ShardLogs, StartedDirectory};
+pub use dispatch::served;
 pub use fetch_session::{FetchItem, TopicKey};
 pub use partition_read::FetchOutcome;
 pub use protocol::Chunk;

@@ -15,7 +15,7 @@ use crate::event::{ConnectionId, Effect};
 use crate::shard::Call;
 
 /// What is served, in the order of the keys.
-const SERVED: &[ApiKey] = &[
+pub(crate) const SERVED: &[ApiKey] = &[
     ApiKey::Fetch,
     ApiKey::ApiVersions,
     ApiKey::CreateTopics,

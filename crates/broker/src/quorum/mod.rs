@@ -42,6 +42,7 @@ use log::MetadataLog;
 use own_broker::OwnBroker;
 use reply::{Caller, Waiting};
 
+pub(crate) use listener::SERVED;
 pub use open::{OpenError, QuorumOptions};
 
 /// The time and the effects of one step.
