@@ -84,10 +84,14 @@ fn fetch_wanted(
     stable: bool,
     topics: &dyn Topics,
 ) -> Vec<OffsetFetchResponseTopics> {
-    wanted
-        .iter()
+    let by_id = version >= TOPIC_IDS_SINCE;
+    // as Kafka orders them: what has no topic comes last
+    let (known, unknown): (Vec<_>, Vec<_>) =
+        wanted.iter().partition(|asked| !by_id || topics.name(asked.topic_id).is_some());
+    known
+        .into_iter()
+        .chain(unknown)
         .map(|asked| {
-            let by_id = version >= TOPIC_IDS_SINCE;
             let name = if by_id { topics.name(asked.topic_id) } else { Some(asked.name.clone()) };
             let topic_id = if by_id { asked.topic_id } else { Uuid::ZERO };
             let partitions = asked.partition_indexes.iter().map(|partition| match &name {
