@@ -122,13 +122,13 @@ pub(crate) fn dispatch(shard: &mut Shard, turn: &mut Turn, call: Call, request: 
         Request::ListGroups(request) => handlers::groups::list(shard, turn, call, request),
         Request::DescribeGroups(request) => handlers::groups::describe(shard, turn, call, request),
         Request::DeleteGroups(request) => handlers::groups::delete(shard, turn, call, request),
+        Request::OffsetDelete(request) => handlers::groups::offset_delete(shard, turn, call, request),
         Request::OffsetFetch(request) => handlers::groups::offset_fetch(shard, turn, call, request),
         request @ (Request::JoinGroup(_)
         | Request::SyncGroup(_)
         | Request::Heartbeat(_)
         | Request::LeaveGroup(_)
-        | Request::OffsetCommit(_)
-        | Request::OffsetDelete(_)) => handlers::groups::one(shard, turn, call, request),
+        | Request::OffsetCommit(_)) => handlers::groups::one(shard, turn, call, request),
         request => handlers::controller::forward(shard, turn, call, request),
     }
 }

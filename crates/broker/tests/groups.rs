@@ -214,6 +214,32 @@ fn groups_are_listed_described_and_deleted() {
 }
 
 #[test]
+fn offsets_are_deleted_and_partitions_that_are_not_there_are_named() {
+    for shards in [1, 3] {
+        let (mut node, connection) = ready(shards);
+        assert_eq!(commit(&mut node, connection, "simple", "", -1, 7), 0);
+        let partition =
+            |partition_index| offset_delete_request::OffsetDeleteRequestPartition { partition_index };
+        for (group, wanted, expected) in [
+            ("simple", vec![2, 9], (0, vec![(9, 3), (2, 0)])),
+            ("simple", vec![9], (0, vec![(9, 3)])),
+            ("nobody", vec![2, 9], (ErrorCode::GroupIdNotFound.code(), vec![])),
+        ] {
+            let topic = offset_delete_request::OffsetDeleteRequestTopic {
+                name: "t".into(),
+                partitions: wanted.into_iter().map(partition).collect(),
+            };
+            let request = OffsetDeleteRequest { group_id: group.into(), topics: vec![topic] };
+            let Response::OffsetDelete(response) = node.call(connection, 0, request) else { panic!() };
+            let partitions = response.topics.iter().flat_map(|topic| &topic.partitions);
+            let told: Vec<_> = partitions.map(|one| (one.partition_index, one.error_code)).collect();
+            assert_eq!((response.error_code, told), expected, "{group}");
+        }
+        assert_eq!(committed(&mut node, connection, &["simple"]), [("simple".to_owned(), 0, -1)]);
+    }
+}
+
+#[test]
 fn two_members_share_a_rebalance() {
     for shards in [1, 3] {
         let (mut node, first) = ready(shards);

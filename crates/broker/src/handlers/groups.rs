@@ -4,6 +4,10 @@
 use protocol::messages::delete_groups_request::DeleteGroupsRequest;
 use protocol::messages::describe_groups_request::DescribeGroupsRequest;
 use protocol::messages::list_groups_request::ListGroupsRequest;
+use protocol::messages::offset_delete_request::{OffsetDeleteRequest, OffsetDeleteRequestPartition};
+use protocol::messages::offset_delete_response::{
+    OffsetDeleteResponse, OffsetDeleteResponsePartition, OffsetDeleteResponseTopic,
+};
 use protocol::messages::offset_fetch_request::OffsetFetchRequest;
 use protocol::{ErrorCode, Request, Response, Str};
 use types::TopicIdPartition;
@@ -20,7 +24,6 @@ pub(crate) fn one(shard: &mut Shard, turn: &mut Turn, call: Call, request: Reque
         Request::Heartbeat(request) => &request.group_id,
         Request::LeaveGroup(request) => &request.group_id,
         Request::OffsetCommit(request) => &request.group_id,
-        Request::OffsetDelete(request) => &request.group_id,
         Request::OffsetFetch(request) => &request.group_id,
         _ => return Answer::Close,
     };
@@ -30,6 +33,51 @@ pub(crate) fn one(shard: &mut Shard, turn: &mut Turn, call: Call, request: Reque
         _ => Response::Heartbeat(Default::default()),
     };
     split(shard, turn, call, empty, requests)
+}
+
+/// Partitions that do not exist are answered here, the others where the group is.
+pub(crate) fn offset_delete(
+    shard: &mut Shard,
+    turn: &mut Turn,
+    call: Call,
+    mut request: OffsetDeleteRequest,
+) -> Answer {
+    let mut response = OffsetDeleteResponse::default();
+    for topic in &mut request.topics {
+        let found = shard.cluster.topic_by_name(&topic.name);
+        let exists = |partition: i32| found.is_some_and(|found| found.state(partition).is_some());
+        let (known, unknown): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut topic.partitions).into_iter().partition(|one| exists(one.partition_index));
+        topic.partitions = known;
+        if !unknown.is_empty() {
+            let refused = |one: OffsetDeleteRequestPartition| OffsetDeleteResponsePartition {
+                partition_index: one.partition_index,
+                error_code: ErrorCode::UnknownTopicOrPartition.code(),
+            };
+            let partitions = unknown.into_iter().map(refused).collect();
+            response.topics.push(OffsetDeleteResponseTopic { name: topic.name.clone(), partitions });
+        }
+    }
+    request.topics.retain(|topic| !topic.partitions.is_empty());
+    if request.topics.is_empty() && !response.topics.is_empty() {
+        return Answer::Response(Response::OffsetDelete(response));
+    }
+    let requests = vec![(request.group_id.clone(), Request::OffsetDelete(request))];
+    split(shard, turn, call, Response::OffsetDelete(response), requests)
+}
+
+/// Adds what the group's shard says. An error of the whole group leaves nothing else to say.
+pub(crate) fn merge_offset_delete(all: &mut OffsetDeleteResponse, part: OffsetDeleteResponse) {
+    if part.error_code != 0 {
+        *all = part;
+        return;
+    }
+    for topic in part.topics {
+        match all.topics.iter_mut().find(|known| known.name == topic.name) {
+            Some(known) => known.partitions.extend(topic.partitions),
+            None => all.topics.push(topic),
+        }
+    }
 }
 
 pub(crate) fn describe(

@@ -81,6 +81,9 @@ fn merge(response: &mut Response, part: Response) {
         (Response::OffsetFetch(all), Response::OffsetFetch(part)) if !part.groups.is_empty() => {
             all.groups.extend(part.groups);
         }
+        (Response::OffsetDelete(all), Response::OffsetDelete(part)) => {
+            handlers::groups::merge_offset_delete(all, part);
+        }
         (Response::DescribeLogDirs(all), Response::DescribeLogDirs(part)) => {
             handlers::describe_log_dirs::merge(all, part);
         }
