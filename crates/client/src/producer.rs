@@ -198,7 +198,7 @@ impl Inner {
                     Ok(answer) => {
                         let topic = answer.topics.iter().find(|topic| topic.name.as_deref() == Some(name));
                         let code = topic.map_or(ErrorCode::UnknownTopicOrPartition.code(), |t| t.error_code);
-                        Error::check(code, None).err()
+                        Error::check(code, refusal(code, name).as_ref()).err()
                     }
                     Err(error) => Some(error),
                 };
@@ -312,6 +312,16 @@ impl Inner {
             Partitioning::Default => sticky.next(&available, self.config.batch_bytes, size, &self.random),
         }
     }
+}
+
+/// What Kafka's client says of a topic that it may not have.
+fn refusal(code: i16, topic: &str) -> Option<protocol::Str> {
+    let text = match ErrorCode::from(code) {
+        ErrorCode::InvalidTopicException => format!("Invalid topics: [{topic}]"),
+        ErrorCode::TopicAuthorizationFailed => format!("Not authorized to access topics: [{topic}]"),
+        _ => return None,
+    };
+    Some(text.into())
 }
 
 /// Milliseconds since 1970.

@@ -12,6 +12,7 @@ use std::time::Duration;
 use client::{ClientConfig, Cluster, Consumer, ConsumerConfig, ConsumerRecord, Error, Pattern};
 use types::TopicPartition;
 
+use crate::interrupted::interrupted;
 use crate::options::{self, Parsed};
 use crate::output::say;
 use crate::{Stop, connecting, java};
@@ -53,20 +54,6 @@ async fn consume(cluster: Cluster, config: ConsumerConfig, settings: Settings) -
         say!("shutdown_complete");
     }
     outcome.map_err(|exception| unknown_error(&exception))
-}
-
-async fn interrupted() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let terminated = async {
-        match signal(SignalKind::terminate()) {
-            Ok(mut signal) => drop(signal.recv().await),
-            Err(_) => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        () = terminated => {}
-    }
 }
 
 fn begin(consumer: &mut Consumer, settings: &Settings) -> Result<(), Stop> {

@@ -7,23 +7,39 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+mod argparse;
 mod connecting;
 mod console_consumer;
 mod console_producer;
+mod consumer_perf_test;
 mod dates;
+mod e2e_latency;
+mod interrupted;
 mod java;
+mod latencies;
 mod options;
 mod output;
+mod producer_perf_test;
 mod stop;
 mod table;
+mod throttle;
+mod verifiable_consumer;
+mod verifiable_producer;
 
 use stop::Stop;
 
 type Main = fn(Vec<String>) -> ExitCode;
 
 /// Every tool by its name without `kafka-`.
-const TOOLS: &[(&str, Main)] =
-    &[("console-consumer", console_consumer::main), ("console-producer", console_producer::main)];
+const TOOLS: &[(&str, Main)] = &[
+    ("console-consumer", console_consumer::main),
+    ("console-producer", console_producer::main),
+    ("consumer-perf-test", consumer_perf_test::main),
+    ("e2e-latency", e2e_latency::main),
+    ("producer-perf-test", producer_perf_test::main),
+    ("verifiable-consumer", verifiable_consumer::main),
+    ("verifiable-producer", verifiable_producer::main),
+];
 
 /// Runs the tool of this name (`topics` for kafka-topics.sh); None where there is no such tool.
 pub fn run(name: &str, arguments: Vec<OsString>) -> Option<ExitCode> {

@@ -134,8 +134,10 @@ fn offset_reset(text: &str) -> Result<OffsetReset, Error> {
         other => {
             let duration = other.strip_prefix("by_duration:").and_then(iso_duration);
             let refused = || {
-                let why = "Invalid value for auto.offset.reset: earliest, latest, none or by_duration:<ISO-8601 duration>";
-                invalid("auto.offset.reset", text, Some(why))
+                let why = format!(
+                    "Invalid value `{text}` for configuration auto.offset.reset. The value must be either 'earliest', 'latest', 'none' or of the format 'by_duration:<PnDTnHnMn.nS.>'."
+                );
+                invalid("auto.offset.reset", text, Some(&why))
             };
             duration.map(OffsetReset::By).ok_or_else(refused)
         }

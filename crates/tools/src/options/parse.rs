@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use super::{Argument, Opt};
+use super::{Argument, Kind, Opt};
 use crate::Stop;
 use crate::output::say;
 
@@ -128,7 +128,9 @@ fn take(option: &Opt, inline: Option<&str>, rest: &mut &[String]) -> Result<Opti
         (Argument::Required(..), None, None) => {
             Err(Stop::Usage(format!("Option {} requires an argument", option.name)))
         }
-        (Argument::Optional(..), None, next) if next.is_none_or(|next| is_option(next)) => Ok(None),
+        (Argument::Optional(_, kind), None, next) if next.is_none_or(|next| !is_argument(next, kind)) => {
+            Ok(None)
+        }
         (_, None, next) => {
             *rest = rest.get(1..).unwrap_or_default();
             Ok(next.cloned())
@@ -136,8 +138,10 @@ fn take(option: &Opt, inline: Option<&str>, rest: &mut &[String]) -> Result<Opti
     }
 }
 
-fn is_option(argument: &str) -> bool {
-    argument.len() > 1 && argument.starts_with('-')
+/// Whether it can be an argument that may be left out: no option, but a negative number where one is wanted.
+fn is_argument(text: &str, kind: Kind) -> bool {
+    let is_number = text.parse::<f64>().is_ok();
+    text.len() < 2 || !text.starts_with('-') || (kind != Kind::Text && is_number)
 }
 
 fn cannot_parse(name: &str, value: &str) -> Stop {
