@@ -64,7 +64,8 @@ impl Raft {
                 self.become_resigned(Vec::new(), turn);
                 self.persist(turn);
             }
-            (_, Some(vote)) if vote.covers(own) => {
+            // Kafka stands again even where it knows that another won, with a log of that epoch: an invalid request
+            (None, Some(vote)) if vote.covers(own) && log_epoch < durable.epoch => {
                 if !self.is_voter() {
                     // it was made a voter by a record that the crash took; the vote stays given
                     self.become_unattached(durable.epoch, None, Some(vote), turn);
