@@ -7,10 +7,12 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+mod admin;
 mod argparse;
 mod connecting;
 mod console_consumer;
 mod console_producer;
+mod consumer_groups;
 mod consumer_perf_test;
 mod dates;
 mod e2e_latency;
@@ -23,6 +25,8 @@ mod producer_perf_test;
 mod stop;
 mod table;
 mod throttle;
+mod topics;
+mod uuid;
 mod verifiable_consumer;
 mod verifiable_producer;
 
@@ -39,6 +43,9 @@ const TOOLS: &[(&str, Main)] = &[
     ("producer-perf-test", producer_perf_test::main),
     ("verifiable-consumer", verifiable_consumer::main),
     ("verifiable-producer", verifiable_producer::main),
+    // what administers a cluster
+    ("consumer-groups", consumer_groups::main),
+    ("topics", topics::main),
 ];
 
 /// Runs the tool of this name (`topics` for kafka-topics.sh); None where there is no such tool.
