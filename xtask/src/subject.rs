@@ -12,7 +12,7 @@ use clap::ValueEnum;
 
 use crate::install;
 use crate::process::Process;
-use crate::shell::root;
+use crate::shell::{cargo, root};
 
 const READY_SECONDS: u64 = 120;
 const CLUSTER_ID: &str = "QmFybmFiYXMgdGVzdCBvbm";
@@ -139,15 +139,15 @@ impl Settings {
         self.folder.join("server.log")
     }
 
+    /// A command that ends with this tool, even when the tool is interrupted, and is kept on its processors.
     fn pinned(&self, program: &str) -> Command {
-        match &self.processors {
-            None => Command::new(program),
-            Some(processors) => {
-                let mut command = Command::new("taskset");
-                command.args(["-c", processors, program]);
-                command
-            }
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL"]);
+        if let Some(processors) = &self.processors {
+            command.args(["taskset", "-c", processors]);
         }
+        command.arg(program);
+        command
     }
 
     fn kafka(&self, class: &str) -> Result<Command> {
@@ -170,14 +170,21 @@ impl Settings {
     }
 }
 
-/// The release binary, or the one that `BARNABAS_BINARY` names.
-pub fn binary() -> Result<PathBuf> {
+/// Builds the release binary, unless `BARNABAS_BINARY` names another or the subject is not ours.
+pub fn build(kind: Kind) -> Result<()> {
+    if kind == Kind::Kafka || std::env::var_os("BARNABAS_BINARY").is_some() {
+        return Ok(());
+    }
+    cargo(&["build", "--release", "--quiet", "--package", "barnabas"])
+}
+
+fn binary() -> Result<PathBuf> {
     let path = match std::env::var_os("BARNABAS_BINARY") {
         Some(path) => PathBuf::from(path),
         None => root().join("target/release/barnabas"),
     };
     if !path.exists() {
-        bail!("{} is missing: cargo build --release", path.display());
+        bail!("{} is missing", path.display());
     }
     Ok(path)
 }

@@ -13,7 +13,7 @@ use clap::{Args, ValueEnum};
 use crate::install;
 use crate::process::Process;
 use crate::shell::root;
-use crate::subject::{Kind, Settings};
+use crate::subject::{self, Kind, Settings};
 
 /// What is done to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -53,6 +53,7 @@ pub struct Torture {
 impl Torture {
     pub fn run(&self) -> Result<()> {
         let client = install::go("bench/load", "torture")?;
+        subject::build(self.subject)?;
         let mut failures = 0;
         for pain in [Pain::Kill, Pain::Frames, Pain::Disk] {
             if !self.only.is_empty() && !self.only.contains(&pain) {

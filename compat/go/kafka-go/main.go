@@ -109,7 +109,9 @@ func (c client) readPartition(topic string, partition int, start int64, reader *
 	if err != nil {
 		return err
 	}
-	records := kafka.NewReader(kafka.ReaderConfig{Brokers: []string{c.bootstrap}, Topic: topic, Partition: partition, MaxBytes: 4 << 20})
+	records := kafka.NewReader(kafka.ReaderConfig{Brokers: []string{c.bootstrap}, Topic: topic, Partition: partition, MaxBytes: 4 << 20,
+		// Closing waits for the fetch that is under way.
+		MaxWait: 200 * time.Millisecond})
 	defer records.Close()
 	if err := records.SetOffset(start); err != nil {
 		return err

@@ -15,7 +15,7 @@ use clap::Args;
 
 use crate::install;
 use crate::shell::root;
-use crate::subject::Kind;
+use crate::subject::{self, Kind};
 use loads::LOADS;
 use report::Sample;
 use run::{Bench, Sizes};
@@ -86,6 +86,9 @@ impl BenchArguments {
         }
         let folder = self.folder.clone().unwrap_or_else(|| root().join("target/bench"));
         fs::create_dir_all(&folder)?;
+        if !self.without.contains(&Kind::Barnabas) {
+            subject::build(Kind::Barnabas)?;
+        }
         let bench = Bench {
             load_client: install::go("bench/load", "load")?,
             floor: install::rust("bench/floor", "bench-floor")?,

@@ -15,7 +15,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use crate::shell::root;
-use crate::subject::{Kind, Settings};
+use crate::subject::{self, Kind, Settings};
 use checks::{Outcome, Row};
 use clients::{CLIENTS, Client, Program};
 
@@ -57,6 +57,7 @@ impl Compat {
         if self.install {
             return Ok(());
         }
+        subject::build(self.subject)?;
         let mut runs = Vec::new();
         // Apache Kafka has no shards: one run is all.
         let shards = if self.subject == Kind::Kafka { &[1][..] } else { &self.shards };
