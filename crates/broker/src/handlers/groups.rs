@@ -59,9 +59,7 @@ pub(crate) fn offset_delete(
         }
     }
     request.topics.retain(|topic| !topic.partitions.is_empty());
-    if request.topics.is_empty() && !response.topics.is_empty() {
-        return Answer::Response(Response::OffsetDelete(response));
-    }
+    // asked even where nothing is left: whether there is such a group goes before
     let requests = vec![(request.group_id.clone(), Request::OffsetDelete(request))];
     split(shard, turn, call, Response::OffsetDelete(response), requests)
 }

@@ -80,7 +80,7 @@ impl Group {
     pub fn type_name(&self) -> &'static str {
         match (&self.classic, &self.foreign) {
             (None, Some(foreign)) => foreign.kind.name(),
-            _ => "Classic",
+            _ => "classic",
         }
     }
 

@@ -30,9 +30,9 @@ impl Kind {
     /// As ListGroups names the type.
     pub fn name(self) -> &'static str {
         match self {
-            Kind::Consumer => "Consumer",
-            Kind::Share => "Share",
-            Kind::Streams => "Streams",
+            Kind::Consumer => "consumer",
+            Kind::Share => "share",
+            Kind::Streams => "streams",
         }
     }
 

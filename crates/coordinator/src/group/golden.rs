@@ -140,7 +140,7 @@ fn groups_of_other_protocols_are_kept_until_their_tombstones() {
         replay(&mut groups, name);
     }
     let group = &groups.by_id["kip848"];
-    assert_eq!((group.type_name(), group.state_name()), ("Consumer", "Empty"));
+    assert_eq!((group.type_name(), group.state_name()), ("consumer", "Empty"));
     let mut tombstones = Vec::new();
     group.tombstones(&Str::from("kip848"), &mut tombstones);
     assert_eq!(tombstones.len(), 2);
@@ -208,5 +208,5 @@ fn an_empty_group_of_another_protocol_becomes_a_classic_one() {
     shard.command(&caller, &list, &mut context, &mut effects);
     let Some((_, Response::ListGroups(listed))) = effects.replies.pop() else { panic!("a list") };
     assert_eq!(listed.groups[0].group_state, "PreparingRebalance");
-    assert_eq!(listed.groups[0].group_type, "Classic");
+    assert_eq!(listed.groups[0].group_type, "classic");
 }
