@@ -262,5 +262,5 @@ fn before_there_is_a_topic_nobody_coordinates() {
     let mut node = Node::new(1);
     let connection = node.connect(0);
     let joined = joined(Some(node.call(connection, 5, join_request("g", ""))));
-    assert_eq!(joined.error_code, ErrorCode::CoordinatorNotAvailable.code());
+    assert_eq!(joined.error_code, ErrorCode::NotCoordinator.code());
 }

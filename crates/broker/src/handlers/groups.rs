@@ -146,11 +146,9 @@ fn split(
         match (partition, led_here) {
             (Some(id), Some((leader, _))) if leader == shard.node.node_id => parts.push((id, request)),
             _ => {
-                let error = match partition {
-                    Some(_) => ErrorCode::NotCoordinator,
-                    None => ErrorCode::CoordinatorNotAvailable,
-                };
-                if let Some(refused) = crate::groups::refuse(request, call.api_version, error) {
+                if let Some(refused) =
+                    crate::groups::refuse(request, call.api_version, ErrorCode::NotCoordinator)
+                {
                     crate::handlers::fill(&mut response, PartReply::Response(Box::new(refused)));
                 }
             }
