@@ -80,6 +80,11 @@ impl Connection {
         self.inner.closed.load(Ordering::Acquire)
     }
 
+    /// Nobody gets this connection any more from a cluster; what is under way goes on.
+    pub fn retire(&self) {
+        self.inner.closed.store(true, Ordering::Release);
+    }
+
     /// What the broker said of its APIs and features.
     pub fn versions(&self) -> &ApiVersionsResponse {
         &self.inner.versions

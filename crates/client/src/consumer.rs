@@ -458,6 +458,9 @@ impl Consumer {
         }
         if let Some(task) = self.joining.take() {
             task.abort();
+            if let Some(group) = &self.group {
+                group.leave_join_behind();
+            }
         }
         if let Some(task) = self.beating.take() {
             task.abort();

@@ -105,6 +105,14 @@ impl Group {
         Ok(found)
     }
 
+    /// The next request to the coordinator goes over a connection of its own: a join that is held back there would
+    /// hold back what comes behind it.
+    pub fn leave_join_behind(&self) {
+        if let Some(connection) = self.state().coordinator.take() {
+            connection.retire();
+        }
+    }
+
     pub fn polled(&self) {
         self.state().last_poll = Instant::now();
     }

@@ -58,6 +58,10 @@ impl Consumer {
             let topics = self.topics().await?;
             let joiner = Arc::clone(&group);
             self.joining = Some(tokio::spawn(async move { joiner.join(topics).await }));
+            if !self.rebalances.is_empty() {
+                // that partitions are gone is told at once: the join may take long
+                return Ok(());
+            }
         }
         let Some(joining) = &mut self.joining else { return self.watch_topics().await };
         let outcome = joining.await;
