@@ -55,7 +55,8 @@ fn run(name: &str, mut arguments: Vec<OsString>) -> ExitCode {
             print!("{}", names::HELP);
             ExitCode::SUCCESS
         }
-        _ => tools::run(short, arguments).unwrap_or_else(|| {
+        // its own name is no argument of a tool
+        _ => tools::run(short, arguments.split_off(1)).unwrap_or_else(|| {
             eprintln!("barnabas: there is no command '{name}'. What there is: barnabas --help");
             ExitCode::from(2)
         }),
