@@ -125,7 +125,13 @@ impl Cluster {
         if let Some(open) = self.open_connection(&key) {
             return Ok(open);
         }
-        let connection = Connection::open(address, &self.inner.config).await?;
+        let opened = Connection::open(address, &self.inner.config).await;
+        let connection = opened.inspect_err(|error| {
+            if matches!(error, Error::Disconnected(_) | Error::TimedOut(_)) {
+                let text = "could not be established. Node may not be available.";
+                (self.inner.config.warn)(&format!("Connection to node at {address} {text}"));
+            }
+        })?;
         self.state().connections.insert(key, connection.clone());
         Ok(connection)
     }
@@ -163,6 +169,11 @@ impl Cluster {
         let response = self.any().await?.call(&request).await?;
         Error::check(response.error_code, None)?;
         self.state().metadata.merge(&response);
+        for topic in response.topics.iter().filter(|topic| topic.error_code != 0) {
+            let name = topic.name.as_deref().unwrap_or_default();
+            let code = ErrorCode::from(topic.error_code);
+            (self.inner.config.warn)(&format!("The cluster says of topic {name}: {code}"));
+        }
         Ok(response)
     }
 

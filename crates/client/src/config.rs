@@ -23,6 +23,8 @@ pub struct ClientConfig {
     pub metadata_max_age: Duration,
     /// The largest answer that is taken; a longer one ends the connection.
     pub frame_bytes_max: usize,
+    /// Told of what is tried again: a broker that cannot be reached, a topic that is not there.
+    pub warn: fn(&str),
 }
 
 impl Default for ClientConfig {
@@ -36,6 +38,7 @@ impl Default for ClientConfig {
             retry_backoff_max: Duration::from_secs(1),
             metadata_max_age: Duration::from_secs(300),
             frame_bytes_max: 256 << 20,
+            warn: |_| (),
         }
     }
 }

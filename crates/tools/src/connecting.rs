@@ -67,6 +67,11 @@ pub fn cluster(parsed: &Parsed) -> Result<Cluster, Stop> {
     Ok(Cluster::new(ClientConfig::from_properties(&client_properties(parsed)?)?))
 }
 
+/// As `ClientConfig::from_properties`, for tools that go on trying: what is tried again is told on stderr.
+pub fn patient(properties: &Properties) -> Result<ClientConfig, client::Error> {
+    Ok(ClientConfig { warn: crate::java::warn, ..ClientConfig::from_properties(properties)? })
+}
+
 /// Runs a tool's asynchronous part on this thread.
 pub fn block_on<T>(future: impl Future<Output = Result<T, Stop>>) -> Result<T, Stop> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

@@ -9,7 +9,7 @@ use std::io::{BufWriter, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use client::{ClientConfig, Cluster, Consumer, ConsumerConfig, ConsumerRecord, Error, Pattern};
+use client::{Cluster, Consumer, ConsumerConfig, ConsumerRecord, Error, Pattern};
 use types::TopicPartition;
 
 use crate::interrupted::interrupted;
@@ -28,7 +28,7 @@ pub fn main(arguments: Vec<String>) -> ExitCode {
 fn run(parsed: &Parsed) -> Result<(), Stop> {
     let settings = Settings::read(parsed)?;
     let failed = |error: Error| unknown_error(&java::thrown(&error));
-    let client = ClientConfig::from_properties(&settings.properties).map_err(failed)?;
+    let client = connecting::patient(&settings.properties).map_err(failed)?;
     let config = ConsumerConfig::from_properties(&settings.properties).map_err(failed)?;
     connecting::block_on(consume(Cluster::new(client), config, settings))
 }
@@ -42,10 +42,13 @@ fn unknown_error(exception: &str) -> Stop {
 async fn consume(cluster: Cluster, config: ConsumerConfig, settings: Settings) -> Result<(), Stop> {
     let mut consumer = Consumer::new(cluster, config);
     begin(&mut consumer, &settings)?;
-    let mut written = 0;
+    let (mut written, mut asked) = (0, None);
     let outcome = tokio::select! {
         outcome = print(&mut consumer, &settings, &mut written) => outcome,
-        () = interrupted() => Ok(()),
+        stop = interrupted() => {
+            asked = Some(stop);
+            Ok(())
+        }
     };
     eprintln!("Processed a total of {written} messages");
     // what is printed counts, whatever becomes of the group
@@ -53,7 +56,8 @@ async fn consume(cluster: Cluster, config: ConsumerConfig, settings: Settings) -
     if settings.systest_events {
         say!("shutdown_complete");
     }
-    outcome.map_err(|exception| unknown_error(&exception))
+    outcome.map_err(|exception| unknown_error(&exception))?;
+    asked.map_or(Ok(()), Err)
 }
 
 fn begin(consumer: &mut Consumer, settings: &Settings) -> Result<(), Stop> {

@@ -6,8 +6,9 @@ use std::io::{BufRead, IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use client::{ClientConfig, Cluster, Error, Producer, ProducerConfig, ProducerRecord, Properties};
+use client::{Cluster, Error, Producer, ProducerConfig, ProducerRecord, Properties};
 
+use crate::interrupted::interrupted;
 use crate::options::{self, CommandLine, Opt, Parsed, flag, integer, long, text};
 use crate::{Stop, connecting, java};
 use reader::LineReader;
@@ -93,7 +94,7 @@ fn run(parsed: &Parsed) -> Result<(), Stop> {
         return Err(Stop::error(format!("java.lang.ClassNotFoundException: {class}")));
     }
     let thrown = |error: Error| Stop::error(java::thrown(&error));
-    let cluster = Cluster::new(ClientConfig::from_properties(&properties).map_err(thrown)?);
+    let cluster = Cluster::new(connecting::patient(&properties).map_err(thrown)?);
     let config = ProducerConfig::from_properties(&properties).map_err(thrown)?;
     let sync = parsed.has("sync");
     connecting::block_on(produce(cluster, config, reader, topic.into(), sync))
@@ -155,17 +156,18 @@ async fn produce(
 ) -> Result<(), Stop> {
     let producer = Producer::new(cluster, config);
     let mut lines = lines();
-    let mut outcome = Ok(());
-    while let Some(line) = lines.recv().await {
-        match reader.record(&line, &topic) {
-            Ok(record) => send(&producer, record, sync).await,
-            Err(text) => {
-                outcome = Err(kafka_exception(text));
-                break;
-            }
+    let sending = async {
+        while let Some(line) = lines.recv().await {
+            let record = reader.record(&line, &topic).map_err(kafka_exception)?;
+            send(&producer, record, sync).await;
         }
-    }
-    producer.flush().await;
+        Ok(())
+    };
+    // what was typed is sent, whatever ends the tool
+    let outcome = tokio::select! {
+        outcome = sending => outcome,
+        stop = interrupted() => Err(stop),
+    };
     producer.close().await;
     outcome
 }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use client::{ClientConfig, Cluster, Consumer, ConsumerConfig, Error, Pattern, Properties, Rebalance};
+use client::{Cluster, Consumer, ConsumerConfig, Error, Pattern, Properties, Rebalance};
 use tokio::time::Instant;
 
 use crate::options::{self, CommandLine, Opt, Parsed, flag, integer, long, text};
@@ -84,7 +84,7 @@ fn run(parsed: &Parsed) -> Result<(), Stop> {
     let settings = settings(parsed, detailed)?;
     let properties = properties(parsed)?;
     let thrown = |error: Error| Stop::error(java::thrown(&error));
-    let cluster = Cluster::new(ClientConfig::from_properties(&properties).map_err(thrown)?);
+    let cluster = Cluster::new(connecting::patient(&properties).map_err(thrown)?);
     let config = ConsumerConfig::from_properties(&properties).map_err(thrown)?;
     connecting::block_on(consume(cluster, config, settings))
 }

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use client::{
-    ClientConfig, Cluster, Consumer, ConsumerConfig, Error, Header, LATEST, Producer, ProducerConfig,
-    ProducerRecord, Properties,
+    Cluster, Consumer, ConsumerConfig, Error, Header, LATEST, Producer, ProducerConfig, ProducerRecord,
+    Properties,
 };
 use protocol::Str;
 use protocol::messages::CreateTopicsRequest;
@@ -104,7 +104,7 @@ fn run(parsed: &Parsed) -> Result<(), Stop> {
     ]);
     let writing = with(&[("linger.ms", "0"), ("max.block.ms", "9223372036854775807"), ("acks", acks)]);
     let failed = |error: Error| Stop::error(java::thrown(&error));
-    let client = ClientConfig::from_properties(&properties).map_err(failed)?;
+    let client = connecting::patient(&properties).map_err(failed)?;
     let reading = ConsumerConfig::from_properties(&reading).map_err(failed)?;
     let writing = ProducerConfig::from_properties(&writing).map_err(failed)?;
     connecting::block_on(async move {

@@ -1,7 +1,9 @@
 //! Ctrl-C and SIGTERM end the tools that run until they are told to.
 
-/// Returns when the process is asked to end.
-pub async fn interrupted() {
+use crate::Stop;
+
+/// Returns when the process is asked to end, with the exit code that goes with it.
+pub async fn interrupted() -> Stop {
     use tokio::signal::unix::{SignalKind, signal};
     let terminated = async {
         match signal(SignalKind::terminate()) {
@@ -10,7 +12,7 @@ pub async fn interrupted() {
         }
     };
     tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        () = terminated => {}
+        _ = tokio::signal::ctrl_c() => Stop::Code(130),
+        () = terminated => Stop::Code(143),
     }
 }

@@ -1,5 +1,7 @@
 //! Names that Kafka's tools print because they are written in Java: exception classes, lines of a log.
 
+use std::sync::{Mutex, PoisonError};
+
 use client::Error;
 use protocol::ErrorCode;
 
@@ -11,6 +13,17 @@ pub fn log_error(text: &str, logger: &str, exception: Option<&str>) {
     eprintln!("[{time}] ERROR {text} ({logger})");
     if let Some(exception) = exception {
         eprintln!("{exception}");
+    }
+}
+
+/// What a client tries again, on stderr; the same twice in a row is told once.
+pub fn warn(text: &str) {
+    static LAST: Mutex<String> = Mutex::new(String::new());
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    if *last != text {
+        text.clone_into(&mut last);
+        let time = dates::format(dates::now_ms(), "yyyy-MM-dd HH:mm:ss,SSS");
+        eprintln!("[{time}] WARN {text} (org.apache.kafka.clients.NetworkClient)");
     }
 }
 

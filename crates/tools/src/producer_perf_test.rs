@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
-use client::{ClientConfig, Cluster, Error, Producer, ProducerConfig, ProducerRecord, Properties};
+use client::{Cluster, Error, Producer, ProducerConfig, ProducerRecord, Properties};
 
 use crate::argparse::{self, Argument, ArgumentLine, Arguments, switch, value};
 use crate::latencies::{Latencies, rates};
@@ -104,7 +104,7 @@ fn run(arguments: &Arguments) -> Result<(), Stop> {
     let properties = properties(arguments)?;
     let payloads = Payloads::new(arguments, record_size)?;
     let thrown = |error: Error| Stop::error(in_main(&java::thrown(&error)));
-    let client = ClientConfig::from_properties(&properties).map_err(thrown)?;
+    let client = connecting::patient(&properties).map_err(thrown)?;
     let config = ProducerConfig::from_properties(&properties).map_err(thrown)?;
     let settings = Settings {
         topic: arguments.value("--topic").unwrap_or_default().into(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use client::{ClientConfig, Cluster, Committed, Consumer, ConsumerConfig, ConsumerRecord, Error, Rebalance};
+use client::{Cluster, Committed, Consumer, ConsumerConfig, ConsumerRecord, Error, Rebalance};
 use serde_json::{Value, json};
 use types::TopicPartition;
 
@@ -86,7 +86,7 @@ fn run(arguments: &Arguments) -> Result<(), Stop> {
         put("session.timeout.ms", &timeout.to_string());
     }
     let thrown = |error: Error| in_main(java::thrown(&error));
-    let cluster = Cluster::new(ClientConfig::from_properties(&properties).map_err(thrown)?);
+    let cluster = Cluster::new(connecting::patient(&properties).map_err(thrown)?);
     let config = ConsumerConfig::from_properties(&properties).map_err(thrown)?;
     let settings = Settings {
         topic: arguments.value("--topic").unwrap_or_default().to_owned(),
@@ -102,10 +102,10 @@ async fn consume(mut consumer: Consumer, settings: Settings) -> Result<(), Stop>
     let failed = |error: Error| Stop::error(format!("Exception in thread \"main\" {}", java::thrown(&error)));
     consumer.subscribe(vec![settings.topic.clone()]).map_err(failed)?;
     let (outcome, asked) = tokio::select! {
-        outcome = read(&mut consumer, &settings) => (outcome, false),
-        () = interrupted() => (Ok(()), true),
+        outcome = read(&mut consumer, &settings) => (outcome, Ok(())),
+        stop = interrupted() => (Ok(()), Err(stop)),
     };
-    if asked {
+    if asked.is_err() {
         event("shutdown_requested", json!({}));
     }
     let given: Vec<TopicPartition> = consumer.assignment().cloned().collect();
@@ -114,11 +114,12 @@ async fn consume(mut consumer: Consumer, settings: Settings) -> Result<(), Stop>
         partitions_event("partitions_revoked", &given);
     }
     event("shutdown_complete", json!({}));
-    if !asked {
+    if asked.is_ok() {
         // Kafka's tool says so when its process ends
         event("shutdown_requested", json!({}));
     }
-    outcome.map_err(failed)
+    outcome.map_err(failed)?;
+    asked
 }
 
 async fn read(consumer: &mut Consumer, settings: &Settings) -> Result<(), Error> {

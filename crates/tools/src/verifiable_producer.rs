@@ -5,9 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use client::{
-    ClientConfig, Cluster, Error, Producer, ProducerConfig, ProducerRecord, Properties, RecordMetadata,
-};
+use client::{Cluster, Error, Producer, ProducerConfig, ProducerRecord, Properties, RecordMetadata};
 use serde_json::{Value, json};
 
 use crate::argparse::{self, Argument, ArgumentLine, Arguments, value};
@@ -77,7 +75,7 @@ fn run(arguments: &Arguments) -> Result<(), Stop> {
             java::thrown(&error)
         ))
     };
-    let cluster = Cluster::new(ClientConfig::from_properties(&properties).map_err(constructed)?);
+    let cluster = Cluster::new(connecting::patient(&properties).map_err(constructed)?);
     let config = ProducerConfig::from_properties(&properties).map_err(constructed)?;
     let settings = Settings {
         topic: arguments.value("--topic").unwrap_or_default().into(),
@@ -130,10 +128,10 @@ async fn produce(producer: Producer, settings: Settings) -> Result<(), Stop> {
             throttle.wait(number + 1).await;
         }
     };
-    tokio::select! {
-        () = sending => {}
-        () = interrupted() => {}
-    }
+    let outcome = tokio::select! {
+        () = sending => Ok(()),
+        stop = interrupted() => Err(stop),
+    };
     producer.close().await;
     event("shutdown_complete", json!({}));
     let acked = acked.load(Ordering::Relaxed);
@@ -143,7 +141,7 @@ async fn produce(producer: Producer, settings: Settings) -> Result<(), Stop> {
     let data =
         json!({ "sent": sent, "acked": acked, "target_throughput": target, "avg_throughput": average });
     event("tool_data", data);
-    Ok(())
+    outcome
 }
 
 async fn send(

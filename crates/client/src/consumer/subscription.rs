@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use protocol::ErrorCode;
 use types::TopicPartition;
 
 use super::{Consumer, Position, Rebalance};
@@ -100,7 +101,10 @@ impl Consumer {
     /// The topics that are subscribed to, at the moment.
     async fn topics(&self) -> Result<Vec<String>, Error> {
         match &self.subscription {
-            Subscription::Topics(topics) => Ok(topics.clone()),
+            Subscription::Topics(topics) => {
+                self.check_topics(topics).await?;
+                Ok(topics.clone())
+            }
             Subscription::Pattern(pattern) => {
                 let answer = loop {
                     match self.cluster.refresh(None).await {
@@ -118,6 +122,26 @@ impl Consumer {
             }
             _ => Ok(Vec::new()),
         }
+    }
+
+    /// Topics that cannot be, or that are not for this consumer, are an error; one that is not there yet is awaited.
+    async fn check_topics(&self, topics: &[String]) -> Result<(), Error> {
+        let names: Vec<&str> = topics.iter().map(String::as_str).collect();
+        let asked = match self.config.allow_auto_create_topics {
+            true => self.cluster.refresh_or_create(&names).await,
+            false => self.cluster.refresh(Some(&names)).await,
+        };
+        let Ok(answer) = asked else { return Ok(()) };
+        for topic in &answer.topics {
+            let name = topic.name.as_deref().unwrap_or_default();
+            let text = match ErrorCode::from(topic.error_code) {
+                ErrorCode::InvalidTopicException => format!("Invalid topics: [{name}]"),
+                ErrorCode::TopicAuthorizationFailed => format!("Not authorized to access topics: [{name}]"),
+                _ => continue,
+            };
+            return Err(Error::Broker(ErrorCode::from(topic.error_code), Some(text)));
+        }
+        Ok(())
     }
 
     /// The leader of a group sees topics and partitions come and go, and asks everybody to join again.
