@@ -91,4 +91,8 @@ impl Topics for Cluster {
     fn name(&self, id: Uuid) -> Option<Str> {
         self.topic_by_id(id).map(|topic| topic.name().clone())
     }
+
+    fn has_partition(&self, name: &str, partition: i32) -> bool {
+        self.topic_by_name(name).is_some_and(|topic| topic.state(partition).is_some())
+    }
 }

@@ -26,10 +26,11 @@ pub struct Caller {
     pub client_host: Str,
 }
 
-/// Names and ids of the topics that exist now.
+/// Names, ids and partitions of the topics that exist now.
 pub trait Topics {
     fn id(&self, name: &str) -> Option<Uuid>;
     fn name(&self, id: Uuid) -> Option<Str>;
+    fn has_partition(&self, name: &str, partition: i32) -> bool;
 }
 
 /// A cluster without topics.
@@ -42,6 +43,10 @@ impl Topics for NoTopics {
 
     fn name(&self, _id: Uuid) -> Option<Str> {
         None
+    }
+
+    fn has_partition(&self, _name: &str, _partition: i32) -> bool {
+        false
     }
 }
 

@@ -9,6 +9,9 @@ use platform::{Random, Time};
 use protocol::{ErrorCode, Str};
 use types::{Offset, ProducerId, Uuid};
 
+/// How many every topic has.
+const PARTITIONS: i32 = 1_000;
+
 pub struct Names(pub Vec<(&'static str, Uuid)>);
 
 impl Topics for Names {
@@ -18,6 +21,10 @@ impl Topics for Names {
 
     fn name(&self, id: Uuid) -> Option<Str> {
         self.0.iter().find(|(_, known)| *known == id).map(|(name, _)| Str::from(*name))
+    }
+
+    fn has_partition(&self, name: &str, partition: i32) -> bool {
+        self.id(name).is_some() && (0..PARTITIONS).contains(&partition)
     }
 }
 

@@ -91,10 +91,14 @@ pub(crate) fn commit(
     let mut response = OffsetCommitResponse::default();
     for topic in &request.topics {
         let by_id = caller.version >= TOPIC_IDS_SINCE;
-        let resolved = verdict.and_then(|()| resolve(by_id, &topic.name, topic.topic_id, turn));
+        let resolved = resolve(by_id, &topic.name, topic.topic_id, turn);
         let mut answers = Vec::with_capacity(topic.partitions.len());
         for partition in &topic.partitions {
             let result = resolved.clone().and_then(|(name, topic_id)| {
+                if !turn.topics.has_partition(&name, partition.partition_index) {
+                    return Err(ErrorCode::UnknownTopicOrPartition);
+                }
+                verdict?;
                 let offset = NewOffset {
                     offset: partition.committed_offset,
                     leader_epoch: partition.committed_leader_epoch,
@@ -151,10 +155,14 @@ pub(crate) fn commit_transactional(
     let mut response = TxnOffsetCommitResponse::default();
     for topic in &request.topics {
         let by_id = caller.version >= TXN_TOPIC_IDS_SINCE;
-        let resolved = verdict.and_then(|()| resolve(by_id, &topic.name, topic.topic_id, turn));
+        let resolved = resolve(by_id, &topic.name, topic.topic_id, turn);
         let mut answers = Vec::with_capacity(topic.partitions.len());
         for partition in &topic.partitions {
             let result = resolved.clone().and_then(|(name, topic_id)| {
+                if !turn.topics.has_partition(&name, partition.partition_index) {
+                    return Err(ErrorCode::UnknownTopicOrPartition);
+                }
+                verdict?;
                 let offset = NewOffset {
                     offset: partition.committed_offset,
                     leader_epoch: partition.committed_leader_epoch,
