@@ -98,7 +98,11 @@ impl Admin {
         };
         let broker = names.first().and_then(|name| name.parse::<i32>().ok());
         let response = match (resource_type, broker) {
-            (4 | 8, Some(id)) => self.call_node(id, &request).await?,
+            (4 | 8, Some(id)) => match self.cluster.node(NodeId(id)).await {
+                Ok(broker) => broker.call(&request).await?,
+                // controllers tell of a broker what they know
+                Err(_) => self.call(&request).await?,
+            },
             _ => self.call(&request).await?,
         };
         for result in &response.results {

@@ -9,20 +9,30 @@ use std::process::ExitCode;
 
 mod admin;
 mod argparse;
+mod broker_api_versions;
+mod cluster;
+mod configs;
 mod connecting;
 mod console_consumer;
 mod console_producer;
 mod consumer_groups;
 mod consumer_perf_test;
 mod dates;
+mod delete_records;
 mod e2e_latency;
+mod features;
+mod get_offsets;
+mod groups;
 mod interrupted;
 mod java;
 mod latencies;
+mod log_dirs;
+mod metadata_quorum;
 mod options;
 mod output;
 mod producer_perf_test;
 mod stop;
+mod subcommands;
 mod table;
 mod throttle;
 mod topics;
@@ -44,7 +54,16 @@ const TOOLS: &[(&str, Main)] = &[
     ("verifiable-consumer", verifiable_consumer::main),
     ("verifiable-producer", verifiable_producer::main),
     // what administers a cluster
+    ("broker-api-versions", broker_api_versions::main),
+    ("cluster", cluster::main),
+    ("configs", configs::main),
     ("consumer-groups", consumer_groups::main),
+    ("delete-records", delete_records::main),
+    ("features", features::main),
+    ("get-offsets", get_offsets::main),
+    ("groups", groups::main),
+    ("log-dirs", log_dirs::main),
+    ("metadata-quorum", metadata_quorum::main),
     ("topics", topics::main),
 ];
 

@@ -22,7 +22,9 @@ use crate::connecting::block_on;
 use crate::options::Parsed;
 use crate::output::say;
 
+pub use list::{every, kind};
 pub use options::LINE;
+pub use time::now;
 
 pub fn main(arguments: Vec<String>) -> ExitCode {
     crate::options::main(&LINE, arguments, run)

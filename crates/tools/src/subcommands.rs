@@ -1,0 +1,92 @@
+//! Tools whose command lines name what to do with a word (`kafka-cluster cluster-id …`), wherever it stands.
+
+use std::process::ExitCode;
+
+use client::{ClientConfig, Cluster};
+
+use crate::argparse::{self, ArgumentLine, Arguments};
+use crate::{Stop, connecting};
+
+/// One word, its arguments, and what it does.
+pub struct Subcommand {
+    pub name: &'static str,
+    pub line: &'static ArgumentLine,
+    pub run: fn(&Arguments) -> Result<(), Stop>,
+}
+
+/// `short` are one-letter names and what they stand for.
+pub fn main(
+    program: &str,
+    commands: &[Subcommand],
+    short: &[(&str, &str)],
+    arguments: Vec<String>,
+) -> ExitCode {
+    let names: Vec<&str> = commands.iter().map(|command| command.name).collect();
+    let whole = |argument: &String| {
+        let long = short.iter().find(|(letter, _)| letter == argument);
+        long.map_or_else(|| argument.clone(), |(_, long)| (*long).to_owned())
+    };
+    let mut arguments: Vec<String> = arguments.iter().map(whole).collect();
+    let found = arguments.iter().position(|argument| names.contains(&argument.as_str()));
+    let Some(at) = found else {
+        let usage = format!("usage: {program} [-h] {{{}}} ...", names.join(","));
+        if arguments.iter().any(|argument| argument == "-h" || argument == "--help") {
+            println!("{usage}\n\nEach has a --help of its own.");
+            return ExitCode::SUCCESS;
+        }
+        // an argument that is no name and no name's value
+        let stray = arguments.iter().enumerate().find(|(index, argument)| {
+            let behind_name = index.checked_sub(1).and_then(|before| arguments.get(before));
+            !argument.starts_with('-') && behind_name.is_none_or(|before| !before.starts_with('-'))
+        });
+        let reason = match stray {
+            Some((_, word)) => {
+                let quoted: Vec<String> = names.iter().map(|name| format!("'{name}'")).collect();
+                format!("invalid choice: '{word}' (choose from {})", quoted.join(", "))
+            }
+            None => "too few arguments".to_owned(),
+        };
+        eprintln!("{usage}\n{program}: error: {reason}");
+        return ExitCode::FAILURE;
+    };
+    let name = arguments.remove(at);
+    let Some(command) = commands.iter().find(|command| command.name == name) else {
+        return ExitCode::FAILURE;
+    };
+    if arguments.is_empty() {
+        // the parser takes an empty line for a cry for help
+        return match (command.run)(&Arguments::default()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(Stop::Usage(text)) => {
+                eprintln!("usage: {} [-h] ...\n{program}: error: {text}", command.line.program);
+                ExitCode::FAILURE
+            }
+            Err(stop) => stop.end(String::new),
+        };
+    }
+    argparse::main(command.line, arguments, command.run)
+}
+
+pub const SERVER: argparse::Argument =
+    argparse::value("--bootstrap-server", "host:port", "The brokers to connect to.");
+pub const CONTROLLER: argparse::Argument = argparse::value(
+    "--bootstrap-controller",
+    "host:port",
+    "The controllers to connect to, in place of brokers.",
+);
+pub const CONFIG: argparse::Argument =
+    argparse::value("--command-config", "file", "Properties of the client.");
+
+/// The cluster that --bootstrap-server or --bootstrap-controller name.
+pub fn cluster(arguments: &Arguments) -> Result<Cluster, Stop> {
+    arguments.exclusive(&["--bootstrap-server", "--bootstrap-controller"], true)?;
+    let mut properties = match arguments.value("--command-config").or(arguments.value("--config")) {
+        Some(path) => connecting::properties_file(path)?,
+        None => Default::default(),
+    };
+    let servers = arguments.value("--bootstrap-server").or(arguments.value("--bootstrap-controller"));
+    if let Some(servers) = servers {
+        properties.insert("bootstrap.servers".to_owned(), servers.to_owned());
+    }
+    Ok(Cluster::new(ClientConfig::from_properties(&properties)?))
+}
