@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use protocol::ErrorCode;
 use protocol::Str;
@@ -30,7 +31,22 @@ struct Inner {
 struct State {
     metadata: Metadata,
     connections: BTreeMap<String, Connection>,
+    /// Brokers that could not be reached when they were tried last.
+    failures: BTreeMap<String, Failure>,
 }
+
+#[derive(Clone, Debug)]
+struct Failure {
+    at: Instant,
+    /// Until it is tried again, callers get the same error.
+    pause: Duration,
+    error: Error,
+}
+
+/// `reconnect.backoff.ms`.
+const RECONNECT_PAUSE: Duration = Duration::from_millis(50);
+/// `reconnect.backoff.max.ms`.
+const RECONNECT_PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// Ends the keys of connections that are for coordinators alone.
 const APART: &str = " coordinator";
@@ -125,7 +141,19 @@ impl Cluster {
         if let Some(open) = self.open_connection(&key) {
             return Ok(open);
         }
+        let tried = self.state().failures.get(&key).cloned();
+        if let Some(tried) = tried.as_ref().filter(|tried| tried.at.elapsed() < tried.pause) {
+            return Err(tried.error.clone());
+        }
         let opened = Connection::open(address, &self.inner.config).await;
+        match &opened {
+            Ok(_) => drop(self.state().failures.remove(&key)),
+            Err(error) => {
+                let pause = tried.map_or(RECONNECT_PAUSE, |tried| (tried.pause * 2).min(RECONNECT_PAUSE_MAX));
+                let failure = Failure { at: Instant::now(), pause, error: error.clone() };
+                self.state().failures.insert(key.clone(), failure);
+            }
+        }
         let connection = opened.inspect_err(|error| {
             if matches!(error, Error::Disconnected(_) | Error::TimedOut(_)) {
                 let text = "could not be established. Node may not be available.";

@@ -1,5 +1,6 @@
 //! Names that Kafka's tools print because they are written in Java: exception classes, lines of a log.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use client::Error;
@@ -16,16 +17,20 @@ pub fn log_error(text: &str, logger: &str, exception: Option<&str>) {
     }
 }
 
-/// What a client tries again, on stderr; the same twice in a row is told once.
+/// What a client tries again, on stderr; the same is told again only when a while has passed.
 pub fn warn(text: &str) {
-    static LAST: Mutex<String> = Mutex::new(String::new());
-    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
-    if *last != text {
-        text.clone_into(&mut last);
-        let time = dates::format(dates::now_ms(), "yyyy-MM-dd HH:mm:ss,SSS");
-        eprintln!("[{time}] WARN {text} (org.apache.kafka.clients.NetworkClient)");
+    static TOLD: Mutex<BTreeMap<String, i64>> = Mutex::new(BTreeMap::new());
+    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+    let now = dates::now_ms();
+    if told.get(text).is_some_and(|at| now - at < WARN_AGAIN_MS) {
+        return;
     }
+    told.insert(text.to_owned(), now);
+    let time = dates::format(now, "yyyy-MM-dd HH:mm:ss,SSS");
+    eprintln!("[{time}] WARN {text} (org.apache.kafka.clients.NetworkClient)");
 }
+
+const WARN_AGAIN_MS: i64 = 5000;
 
 /// The class that Kafka's client would throw.
 pub fn class(error: &Error) -> String {

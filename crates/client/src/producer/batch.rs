@@ -53,7 +53,9 @@ impl PendingBatch {
     /// Whether a record fits: a batch takes its first whatever its size.
     pub fn has_room(&self, size: usize, batch_bytes: usize) -> bool {
         let fits = |filling: &BatchBuilder| filling.is_empty() || filling.size() + size <= batch_bytes;
-        self.filling.as_ref().is_some_and(fits)
+        // the next batch's sequence counts on this one's records
+        let open = self.sequence.is_none() && self.tries == 0;
+        open && self.filling.as_ref().is_some_and(fits)
     }
 
     pub fn is_full(&self, batch_bytes: usize) -> bool {
@@ -169,6 +171,14 @@ mod tests {
         view.verify_crc().unwrap();
         assert_eq!((view.producer_epoch(), view.base_sequence()), (ProducerEpoch(1), 0));
         assert_eq!(view.records(&view.data(100).unwrap()).count(), 2);
+    }
+
+    #[test]
+    fn a_batch_with_a_sequence_takes_no_more() {
+        let mut numbered = batch(Compression::NONE);
+        assert!(numbered.has_room(10, 1 << 20));
+        numbered.sequence = Some(0);
+        assert!(!numbered.has_room(10, 1 << 20));
     }
 
     #[test]

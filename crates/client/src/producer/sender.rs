@@ -66,7 +66,10 @@ impl Inner {
         let mut next = self.next_expiry(now);
         let mut missing = BTreeSet::new();
         let mut by_node: BTreeMap<NodeId, Vec<Sent>> = BTreeMap::new();
-        self.collect(now, &mut next, &mut missing, &mut by_node);
+        let unconnected = self.collect(now, &mut next, &mut missing, &mut by_node);
+        for id in unconnected {
+            self.connect(id);
+        }
         if !missing.is_empty() {
             self.refresh(missing.into_iter().collect());
         }
@@ -82,14 +85,15 @@ impl Inner {
         next
     }
 
-    /// Takes the ready batches of brokers that may get a request.
+    /// Takes the ready batches of brokers that may get a request; gives the brokers that are to be connected to first.
     fn collect(
         &self,
         now: Instant,
         next: &mut Option<Instant>,
         missing: &mut BTreeSet<Arc<str>>,
         by_node: &mut BTreeMap<NodeId, Vec<Sent>>,
-    ) {
+    ) -> BTreeSet<NodeId> {
+        let mut unconnected = BTreeSet::new();
         let mut state = self.state();
         let mut nodes = self.nodes();
         let hurry = state.hurry > 0 || state.closed;
@@ -120,6 +124,10 @@ impl Inner {
                 if node.connecting || node.in_flight >= self.config.max_in_flight {
                     continue;
                 }
+                if self.cluster.open_node(leader).is_none() {
+                    unconnected.insert(leader);
+                    continue;
+                }
                 let size = sizes.entry(leader).or_default();
                 let first = queue.batches.front().map_or(0, |batch| batch.reserved);
                 if *size > 0 && *size + first > self.config.max_request_bytes {
@@ -133,6 +141,7 @@ impl Inner {
             }
         }
         state.in_flight += taken;
+        unconnected
     }
 
     /// One request with all these batches.
