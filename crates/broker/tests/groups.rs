@@ -102,6 +102,43 @@ fn commit(
     response.topics[0].partitions[0].error_code
 }
 
+/// A simple group's commit for partition 2.
+fn commit_of(node: &mut Node, connection: ConnectionId, topic: &str, group: &str, offset: i64) -> i16 {
+    let partition =
+        OffsetCommitRequestPartition { partition_index: 2, committed_offset: offset, ..Default::default() };
+    let topic =
+        OffsetCommitRequestTopic { name: topic.into(), partitions: vec![partition], ..Default::default() };
+    let request = OffsetCommitRequest {
+        group_id: group.into(),
+        generation_id_or_member_epoch: -1,
+        topics: vec![topic],
+        ..Default::default()
+    };
+    let Response::OffsetCommit(response) = node.call(connection, 8, request) else { panic!() };
+    response.topics[0].partitions[0].error_code
+}
+
+/// Topics and offsets of each group.
+fn all_committed(
+    node: &mut Node,
+    connection: ConnectionId,
+    groups: &[&str],
+) -> Vec<(String, Vec<(String, i64)>)> {
+    let group =
+        |id: &&str| OffsetFetchRequestGroup { group_id: (*id).into(), topics: None, ..Default::default() };
+    let request = OffsetFetchRequest { groups: groups.iter().map(group).collect(), ..Default::default() };
+    let Response::OffsetFetch(response) = node.call(connection, 8, request) else { panic!() };
+    let of_topic = |topic: &offset_fetch_response::OffsetFetchResponseTopics| {
+        (topic.name.to_string(), topic.partitions[0].committed_offset)
+    };
+    let of_group = |group: &offset_fetch_response::OffsetFetchResponseGroup| {
+        (group.group_id.to_string(), group.topics.iter().map(of_topic).collect())
+    };
+    let mut found: Vec<_> = response.groups.iter().map(of_group).collect();
+    found.sort();
+    found
+}
+
 /// Offset of `t-2` in each group, -1 where there is none, and the group's error.
 fn committed(node: &mut Node, connection: ConnectionId, groups: &[&str]) -> Vec<(String, i16, i64)> {
     let group =
@@ -263,4 +300,21 @@ fn before_there_is_a_topic_nobody_coordinates() {
     let connection = node.connect(0);
     let joined = joined(Some(node.call(connection, 5, join_request("g", ""))));
     assert_eq!(joined.error_code, ErrorCode::NotCoordinator.code());
+}
+
+#[test]
+fn a_topic_made_again_has_no_committed_offsets() {
+    for shards in [1, 3] {
+        let (mut node, connection) = ready(shards);
+        let id = node.create_topic("u", 3, &[]);
+        for group in ["one", "two", "three"] {
+            assert_eq!(commit_of(&mut node, connection, "u", group, 7), 0);
+            assert_eq!(commit_of(&mut node, connection, "t", group, 8), 0);
+        }
+        node.delete_topic(id);
+        node.create_topic("u", 3, &[]);
+        let expected: Vec<_> =
+            ["one", "three", "two"].map(|group| (group.to_owned(), vec![("t".to_owned(), 8)])).into();
+        assert_eq!(all_committed(&mut node, connection, &["one", "two", "three"]), expected);
+    }
 }

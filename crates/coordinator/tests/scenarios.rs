@@ -23,6 +23,7 @@ fn run_command(line: &str, driver: &mut Driver, aliases: &mut Aliases) -> Vec<St
         "failed" => driver.fail(ErrorCode::NotEnoughReplicas),
         "advance" => driver.advance(words.0[0].parse().expect("milliseconds")),
         "reload" => driver.reload(),
+        "delete-topic" => driver.delete_topic(words.0[0]),
         "marker" => driver.marker(words.number("producer", 1), !words.has("abort")),
         name => {
             let (version, command) = text::command(name, &words, aliases, &driver.topics);

@@ -5,7 +5,7 @@ use coordinator::group::{
 };
 use protocol::{ErrorCode, Request, Response, Str};
 use records::{BatchBuilder, BatchOptions};
-use types::TopicIdPartition;
+use types::{TopicIdPartition, Uuid};
 
 use super::{GroupPartition, Waiting};
 use crate::message::RequestContext;
@@ -142,6 +142,25 @@ impl Shard {
             self.groups.partitions.iter().filter(|(_, groups)| due(groups)).map(|(slot, _)| *slot).collect();
         for slot in slots {
             self.drive(turn, slot, |coordinator, context, effects| coordinator.on_timer(context, effects));
+        }
+    }
+
+    /// Also while a log is read: its coordinator is told when that is done.
+    pub(crate) fn forget_offsets(&mut self, turn: &mut Turn, deleted: &[(Str, Uuid)]) {
+        if deleted.is_empty() {
+            return;
+        }
+        let mut loaded = Vec::new();
+        for (slot, groups) in &mut self.groups.partitions {
+            match groups.loading {
+                Some(_) => groups.deleted_while_loading.extend_from_slice(deleted),
+                None => loaded.push(*slot),
+            }
+        }
+        for slot in loaded {
+            self.drive(turn, slot, |coordinator, context, effects| {
+                coordinator.on_topics_deleted(deleted, context, effects);
+            });
         }
     }
 

@@ -26,6 +26,7 @@ impl Shard {
         let groups = GroupPartition {
             coordinator: GroupShard::new(),
             loading: Some(start),
+            deleted_while_loading: Vec::new(),
             writes: Default::default(),
         };
         self.groups.partitions.insert(slot, groups);
@@ -57,8 +58,10 @@ impl Shard {
                 let done = next >= end || next == from;
                 groups.loading = (!done).then_some(next);
                 if done {
+                    let deleted = std::mem::take(&mut groups.deleted_while_loading);
                     self.drive(turn, slot, |coordinator, context, effects| {
-                        coordinator.on_loaded(context, effects)
+                        coordinator.on_loaded(context, effects);
+                        coordinator.on_topics_deleted(&deleted, context, effects);
                     });
                 }
             }

@@ -29,6 +29,8 @@ pub(crate) struct GroupPartition {
     pub coordinator: GroupShard,
     /// Where reading goes on while the log is replayed; None when all is read.
     pub loading: Option<Offset>,
+    /// Topics, by name and id, whose offsets are to be forgotten then.
+    pub deleted_while_loading: Vec<(Str, Uuid)>,
     /// Appended writes: committed when the high watermark has reached the first offset here, which begin at the second.
     pub writes: VecDeque<(Offset, Offset, WriteId)>,
 }

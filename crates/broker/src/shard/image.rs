@@ -38,10 +38,10 @@ impl Shard {
             self.start_timers(turn);
         }
         match changes {
-            Some(changes) if !first => self.apply(turn, &changes),
+            Some(changes) if !first => self.apply(turn, &old, &changes),
             _ => {
                 let changes = Delta::between(&old, &self.cluster.image);
-                self.apply(turn, &changes);
+                self.apply(turn, &old, &changes);
             }
         }
         if first {
@@ -50,11 +50,14 @@ impl Shard {
         turn.send_quorum(Message::ImageApplied { offset });
     }
 
-    fn apply(&mut self, turn: &mut Turn, changes: &Delta) {
+    fn apply(&mut self, turn: &mut Turn, old: &MetadataImage, changes: &Delta) {
         for topic_id in &changes.topics_deleted {
             let gone: Vec<_> = self.partitions.of_topic(*topic_id).map(|(id, _)| *id).collect();
             gone.into_iter().for_each(|id| self.delete_partition(turn, &id));
         }
+        let topics = changes.topics_deleted.iter().filter_map(|id| old.topics.by_id(*id));
+        let deleted: Vec<_> = topics.map(|topic| (topic.name.clone(), topic.id)).collect();
+        self.forget_offsets(turn, &deleted);
         for (&topic_id, partitions) in &changes.partitions {
             for &partition in partitions {
                 let id = TopicIdPartition { topic_id, partition };

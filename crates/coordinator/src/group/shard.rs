@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use protocol::messages::*;
 use protocol::{ErrorCode, Str};
-use types::{Offset, ProducerId};
+use types::{Offset, ProducerId, Uuid};
 
 use super::admin;
 use super::dispatch::{
@@ -130,6 +130,20 @@ impl GroupShard {
             self.rearm(id);
         }
         self.schedule_sweep(context);
+    }
+
+    /// Topics that are no more, by name and id: no group holds offsets of them any longer.
+    pub fn on_topics_deleted(
+        &mut self,
+        deleted: &[(Str, Uuid)],
+        context: &mut Context<'_>,
+        effects: &mut Effects,
+    ) {
+        let mut turn = Turn::new(context, effects, &mut self.writes);
+        let tombstones = offsets::of_deleted_topics(&self.groups.by_id, turn.writes, deleted);
+        if !tombstones.is_empty() {
+            write_tombstones(tombstones, Then::Nothing, &mut turn);
+        }
     }
 
     /// The write is committed; `base_offset` is that of its first record. Writes are committed in order.

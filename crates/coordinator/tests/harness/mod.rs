@@ -134,6 +134,13 @@ impl Driver {
         self.shard.on_marker(ProducerId(producer), commit);
     }
 
+    pub fn delete_topic(&mut self, name: &str) {
+        let id = self.topics.id(name).expect("a topic");
+        self.topics.0.retain(|(known, _)| *known != name);
+        let deleted = [(Str::from(name), id)];
+        self.turn(|shard, context, effects| shard.on_topics_deleted(&deleted, context, effects));
+    }
+
     /// Time passes; every deadline on the way is kept.
     pub fn advance(&mut self, ms: u64) {
         let end = self.now.monotonic_us + ms * 1000;

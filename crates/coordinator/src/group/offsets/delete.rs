@@ -1,15 +1,20 @@
-//! OffsetDelete: an administrator forgets offsets of topics that nobody of the group reads.
+//! OffsetDelete: an administrator forgets offsets of topics that nobody of the group reads. And the offsets of
+//! topics that are deleted, which nobody asks for: a topic of the same name would begin in its middle.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::messages::offset_delete_response::{OffsetDeleteResponsePartition, OffsetDeleteResponseTopic};
 use protocol::messages::{OffsetDeleteRequest, OffsetDeleteResponse};
 use protocol::{ErrorCode, Str};
+use types::Uuid;
 
+use super::{CommittedOffset, Offsets};
 use crate::group::classic::State;
 use crate::group::entry::Group;
 use crate::group::io::{Response, Token, WriteRecord};
 use crate::group::pending::{Change, Then};
 use crate::group::records;
-use crate::group::turn::Turn;
+use crate::group::turn::{Turn, Writes};
 
 pub(crate) fn delete(group: Option<&Group>, token: Token, request: &OffsetDeleteRequest, turn: &mut Turn) {
     let group = match check(group) {
@@ -54,6 +59,34 @@ fn check(group: Option<&Group>) -> Result<&Group, ErrorCode> {
         .as_ref()
         .is_some_and(|classic| classic.state != State::Empty && !classic.uses_consumer_protocol());
     if is_active { Err(ErrorCode::NonEmptyGroup) } else { Ok(group) }
+}
+
+/// Tombstones of all that is held of these topics, open transactions and commits under way among it.
+pub(crate) fn of_deleted_topics(
+    groups: &BTreeMap<Str, Group>,
+    writes: &Writes,
+    deleted: &[(Str, Uuid)],
+) -> Vec<(WriteRecord, Change)> {
+    let is_deleted = |topic: &Str, offset: &CommittedOffset| {
+        deleted
+            .iter()
+            .any(|(name, id)| name == topic && (offset.topic_id.is_zero() || offset.topic_id == *id))
+    };
+    let mut gone = BTreeSet::new();
+    for (id, group) in groups {
+        let held = std::iter::once(&group.offsets).chain(group.pending.values()).flat_map(Offsets::iter);
+        let of_them = held.filter(|(topic, _, offset)| is_deleted(topic, offset));
+        gone.extend(of_them.map(|(topic, partition, _)| (id, topic, partition)));
+    }
+    for change in writes.pending.iter().flat_map(|(_, write)| &write.changes) {
+        match change {
+            Change::Offset { group, topic, partition, offset } if is_deleted(topic, offset) => {
+                gone.insert((group, topic, *partition));
+            }
+            _ => {}
+        }
+    }
+    gone.into_iter().map(|(group, topic, partition)| tombstone(group, topic, partition)).collect()
 }
 
 pub(crate) fn tombstone(group: &Str, topic: &Str, partition: i32) -> (WriteRecord, Change) {

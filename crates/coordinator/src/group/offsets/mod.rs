@@ -7,8 +7,7 @@ mod fetch;
 mod store;
 
 pub(crate) use commit::{commit, commit_transactional};
-pub(crate) use delete::delete;
-pub(crate) use delete::tombstone;
+pub(crate) use delete::{delete, of_deleted_topics, tombstone};
 pub(crate) use expiry::Sweep;
 pub(crate) use fetch::{fetch, has_unstable_writes};
 pub use store::CommittedOffset;
