@@ -125,7 +125,11 @@ fn producer_properties(parsed: &Parsed) -> Result<Properties, Stop> {
         if *key != "acks" {
             parsed.number::<i64>(option)?;
         }
-        let Some(value) = parsed.value(option)? else { continue };
+        let Some(mut value) = parsed.value(option)? else { continue };
+        if *key == "linger.ms" && parsed.has("sync") && !parsed.has(option) {
+            // nothing comes that a batch could wait for
+            value = "0";
+        }
         if parsed.has(option) || !properties.contains_key(*key) {
             properties.insert((*key).to_owned(), value.to_owned());
         }
