@@ -3,7 +3,7 @@
 
     compare.py --jars DIR --tool PROGRAM --server host:port --controller host:port lists/topics.txt …
 
-In a list, `$B` is the broker's address, `$C` the controller's, `$D` the folder with the lists; `@` stands for a letter that is
+In a list, `$B` is the broker's address, `$C` the controller's, `$D` the folder with the lists, `$DATA` a log directory; `@` stands for a letter that is
 another one for each side, so that both can create the same things. What differs by nature is made equal before the comparison: order of
 lines (Kafka's is that of hash maps), Java's stack traces, help texts, ids that are drawn by chance.
 """
@@ -90,13 +90,14 @@ def main():
     parser.add_argument('--tool', required=True)
     parser.add_argument('--server', default='localhost:9092')
     parser.add_argument('--controller', default='localhost:9093')
+    parser.add_argument('--data', default='/tmp/kraft-combined-logs')
     parser.add_argument('lists', nargs='+')
     arguments = parser.parse_args()
     lines = []
     for path in arguments.lists:
         for line in open(path):
             if line.strip() and not line.startswith('#'):
-                lines.append(line.strip().replace('$B', arguments.server).replace('$C', arguments.controller).replace('$D', HERE + '/lists'))
+                lines.append(line.strip().replace('$B', arguments.server).replace('$C', arguments.controller).replace('$DATA', arguments.data).replace('$D', HERE + '/lists'))
     names = sorted({word for line in lines for word in re.findall(r'[\w.]+@', line)}, key=len, reverse=True)
     theirs = kafka(arguments.jars, [line.replace('@', 'K') for line in lines])
     mine = ours(arguments.tool, [line.replace('@', 'B') for line in lines])

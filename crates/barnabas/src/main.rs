@@ -9,6 +9,7 @@ mod daemon;
 mod names;
 mod node;
 mod stop;
+mod storage;
 mod zookeeper;
 
 #[cfg(not(debug_assertions))]
@@ -46,6 +47,7 @@ fn run(name: &str, mut arguments: Vec<OsString>) -> ExitCode {
         }
         "check-config" => node::check_config(arguments),
         "server-stop" => stop::run(arguments),
+        "storage" => storage::run(arguments.get(1..).unwrap_or_default()),
         "zookeeper-server-start" | "zookeeper-server-stop" => zookeeper::run(),
         "-V" | "--version" | "version" => {
             println!("barnabas {}", env!("CARGO_PKG_VERSION"));

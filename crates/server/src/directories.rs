@@ -97,7 +97,7 @@ fn format_alone(
 }
 
 /// This node as the one voter of a new dynamic quorum.
-fn own_voter(config: &StaticConfig, directory_id: Uuid) -> Result<Voter> {
+pub fn own_voter(config: &StaticConfig, directory_id: Uuid) -> Result<Voter> {
     let listener =
         config.advertised_controller_listeners.first().context("no controller listener is configured")?;
     let host = if listener.host.is_empty() { "localhost" } else { listener.host.as_str() };

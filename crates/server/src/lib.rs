@@ -6,6 +6,7 @@ pub mod configuration;
 mod connection;
 mod directories;
 mod disk;
+pub mod format;
 mod frames;
 mod http;
 mod limits;

@@ -19,6 +19,7 @@ mod consumer_groups;
 mod consumer_perf_test;
 mod dates;
 mod delete_records;
+mod dump_log;
 mod e2e_latency;
 mod features;
 mod get_offsets;
@@ -59,6 +60,7 @@ const TOOLS: &[(&str, Main)] = &[
     ("configs", configs::main),
     ("consumer-groups", consumer_groups::main),
     ("delete-records", delete_records::main),
+    ("dump-log", dump_log::main),
     ("features", features::main),
     ("get-offsets", get_offsets::main),
     ("groups", groups::main),
