@@ -22,6 +22,7 @@ mod delete_records;
 mod dump_log;
 mod e2e_latency;
 mod features;
+mod friendly;
 mod get_offsets;
 mod groups;
 mod interrupted;
@@ -71,8 +72,15 @@ const TOOLS: &[(&str, Main)] = &[
 
 /// Runs the tool of this name (`topics` for kafka-topics.sh); None where there is no such tool.
 pub fn run(name: &str, arguments: Vec<OsString>) -> Option<ExitCode> {
+    let arguments: Vec<String> =
+        arguments.into_iter().map(|argument| argument.to_string_lossy().into_owned()).collect();
+    let (name, arguments) = friendly::tool(name, &arguments).unwrap_or((tool_name(name)?, arguments));
     let (_, main) = TOOLS.iter().find(|(of, _)| *of == name)?;
-    Some(main(arguments.into_iter().map(|argument| argument.to_string_lossy().into_owned()).collect()))
+    Some(main(arguments))
+}
+
+fn tool_name(name: &str) -> Option<&'static str> {
+    names().find(|of| *of == name)
 }
 
 /// The names that `run` knows.
