@@ -5,6 +5,7 @@ use protocol::messages::produce_response::{BatchIndexAndErrorMessage, PartitionP
 use protocol::{ErrorCode, Str};
 use types::Offset;
 
+use crate::event::Level;
 use crate::handlers::produce::fail;
 use crate::log::{AppendRefused, Origin};
 use crate::partition::AckNeed;
@@ -53,6 +54,14 @@ impl Shard {
         self.append(turn, slot, records, acks, Origin::Client { api_version })
     }
 
+    /// One line a minute, however many clients are refused.
+    pub(crate) fn tell_full(&mut self, turn: &mut Turn, text: String) {
+        if turn.now.monotonic_us >= self.told_full_until {
+            self.told_full_until = turn.after_ms(60_000);
+            turn.log(Level::Error, text);
+        }
+    }
+
     pub(crate) fn append_from_coordinator(
         &mut self,
         turn: &mut Turn,
@@ -82,9 +91,12 @@ impl Shard {
         let mut appended = match appended {
             Ok(appended) => appended,
             Err(refused) => {
+                let reason = || refused.message.clone().unwrap_or_default();
                 if refused.directory_failed {
-                    let reason = refused.message.clone().unwrap_or_default();
-                    self.fail_directory_of(turn, slot, reason);
+                    self.fail_directory_of(turn, slot, reason());
+                } else if refused.error == ErrorCode::KafkaStorageError {
+                    let text = format!("producers are refused, consumers served: {}", reason());
+                    self.tell_full(turn, text);
                 }
                 return Err(refused);
             }

@@ -41,12 +41,15 @@ pub enum ActorId {
     Shard(ShardId),
 }
 
-/// A disk operation failed: the log directory is lost, nothing in it is tried again.
+/// A disk operation failed: the log directory is lost, nothing in it is tried again; save for a file that found no room
+/// for itself, which is written when its time comes again.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("log directory {}: {reason}", directory.0)]
 pub struct DiskFailure {
     pub directory: DirectoryIndex,
     pub reason: String,
+    /// Nothing was changed, the disk is full.
+    pub no_room: bool,
 }
 
 /// Something that happened.

@@ -11,6 +11,7 @@ use crate::cluster::{PartitionState, is_internal};
 use crate::event::DirectoryIndex;
 use crate::log::ReplicaLog;
 use crate::message::{Place, WorkId};
+use crate::metrics::TopicCounts;
 use crate::replication::ReplicaState;
 use crate::watch::Watcher;
 
@@ -49,6 +50,8 @@ pub(crate) struct Partition {
     pub offline: bool,
     /// Monotonic microseconds of the oldest append that is not flushed, for `flush.ms`.
     pub unflushed_since_us: Option<u64>,
+    /// What clients did with it.
+    pub counts: TopicCounts,
     /// Bytes appended since a flush was last planned.
     pub unflushed_bytes: u64,
     committed_waiters: VecDeque<Waiter>,
@@ -78,6 +81,7 @@ impl Partition {
             watchers: BTreeSet::new(),
             offline: false,
             unflushed_since_us: None,
+            counts: TopicCounts::default(),
             unflushed_bytes: 0,
             committed_waiters: VecDeque::new(),
             flushed_waiters: VecDeque::new(),

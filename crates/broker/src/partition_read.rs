@@ -7,8 +7,10 @@ use protocol::messages::fetch_response::{
 use protocol::{ErrorCode, Records};
 use types::{LeaderEpoch, NodeId, Offset, TopicIdPartition};
 
+use crate::event::ShardId;
 use crate::fetch_session::FetchItem;
 use crate::message::FetchConditions;
+use crate::metrics::TopicCounts;
 use crate::partition::Partition;
 use crate::shard::{Shard, Turn};
 
@@ -114,12 +116,40 @@ impl Shard {
         }
     }
 
+    /// Counts what a fetch is told of one partition; of one of another shard under all topics only.
+    pub(crate) fn count_read(&mut self, place: Option<(TopicIdPartition, ShardId)>, outcome: &FetchOutcome) {
+        let counts = read_counts(outcome);
+        self.metrics.all_topics.add(&counts);
+        if let Some((id, owner)) = place
+            && owner == self.id
+            && let Some(partition) = self.partitions.get_mut(&id)
+        {
+            partition.counts.add(&counts);
+        }
+    }
+
+    /// Counts what another shard's fetch is given of a partition here.
+    pub(crate) fn count_read_for_other(&mut self, id: &TopicIdPartition, outcome: &FetchOutcome) {
+        if let Some(partition) = self.partitions.get_mut(id) {
+            partition.counts.add(&read_counts(outcome));
+        }
+    }
+
     fn failed_read(&self, id: &TopicIdPartition, error: ErrorCode) -> FetchOutcome {
         let mut outcome = FetchOutcome::failed(error);
         if matches!(error, ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch) {
             outcome.leader = self.cluster.leader_of(id);
         }
         outcome
+    }
+}
+
+fn read_counts(outcome: &FetchOutcome) -> TopicCounts {
+    TopicCounts {
+        bytes_out: outcome.size,
+        fetch_requests: 1,
+        failed_fetch_requests: u64::from(outcome.error.is_error()),
+        ..TopicCounts::default()
     }
 }
 

@@ -24,10 +24,6 @@ impl Partitions {
         Partitions::default()
     }
 
-    pub fn len(&self) -> usize {
-        self.by_id.len()
-    }
-
     pub fn slot(&self, id: &TopicIdPartition) -> Option<Slot> {
         self.by_id.get(id).copied()
     }

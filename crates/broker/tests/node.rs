@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use broker::config::{Limits, Listener, LogDirectoryConfig, NodeConfig, Settings};
 use broker::event::{ActorId, ConnectionId, Effect, Event, ListenerId, ShardId};
+use broker::metrics::Metrics;
 use broker::quorum::format::{FormatOptions, InitialVoters, bootstrap, format};
 use broker::quorum::{Quorum, QuorumOptions};
 use broker::{Chunk, Directories, Shard, ShardLogs, ShardOptions};
@@ -41,6 +42,8 @@ struct Node {
     ready: bool,
     stopped: usize,
     correlation: i32,
+    /// Of all actors that were asked.
+    metrics: Metrics,
 }
 
 fn directory_id() -> Uuid {
@@ -125,6 +128,7 @@ impl Node {
             ready: false,
             stopped: 0,
             correlation: 0,
+            metrics: Metrics::default(),
         };
         let (config, properties) = configuration(shards);
         let file_system: Arc<dyn FileSystem> = Arc::new(node.files.clone());
@@ -235,6 +239,7 @@ impl Node {
                 Effect::WakeAt { monotonic_us } => {
                     self.wake_at.insert(id, monotonic_us);
                 }
+                Effect::Metrics(metrics) => self.metrics.add(*metrics),
                 Effect::Ready => self.ready = true,
                 Effect::Stopped => self.stopped += 1,
                 Effect::Fatal { reason } => panic!("{reason}"),
@@ -304,6 +309,15 @@ impl Node {
         let request = CreateTopicsRequest { topics, timeout_ms: 1000, validate_only: false };
         let Response::CreateTopics(response) = self.call(connection, 7, request) else { panic!() };
         response.topics[0].error_code
+    }
+
+    fn read_metrics(&mut self) -> Metrics {
+        let actors: Vec<_> = self.actors.keys().copied().collect();
+        self.events.extend(actors.into_iter().map(|actor| (actor, Event::ReadMetrics)));
+        self.run();
+        let mut metrics = std::mem::take(&mut self.metrics);
+        metrics.sort();
+        metrics
     }
 
     /// Error and base offset.
@@ -425,6 +439,10 @@ fn a_group_finds_its_coordinator_and_commits() {
         };
         let Response::OffsetCommit(response) = node.call(connection, 8, commit) else { panic!() };
         assert_eq!(response.topics[0].partitions[0].error_code, 0);
+        let groups = node.read_metrics().groups;
+        let seen: Vec<_> = groups.iter().map(|group| (&*group.group, group.state, group.members)).collect();
+        assert_eq!(seen, [("g", "Empty", 0)], "{shards} shards");
+        assert_eq!(groups[0].offsets, [("t".into(), 0, 5)]);
         let mut node = node.restart(shards, false);
         let connection = node.connect(0);
         let group = offset_fetch_request::OffsetFetchRequestGroup {
@@ -457,4 +475,42 @@ fn the_quorum_is_described_and_deleted_topics_are_gone() {
     let Response::DescribeQuorum(response) = node.call(connection, 2, request) else { panic!() };
     let partition = &response.topics[0].partitions[0];
     assert_eq!((response.error_code, partition.leader_id, partition.current_voters.len()), (0, 1, 1));
+}
+
+#[test]
+fn what_clients_did_is_counted_by_topic_and_vanishes_with_it() {
+    for shards in [1, 3] {
+        let mut node = Node::fresh(shards);
+        let client = node.connect(0);
+        let before = node.read_metrics();
+        assert_eq!((before.partitions.len(), before.all_topics.messages_in), (0, 0));
+        assert_eq!(node.create(client, "t", 4, &[]), 0);
+        for partition in [0, 1, 1, 3] {
+            assert_eq!(node.produce(client, "t", partition).0, 0);
+        }
+        assert_eq!(node.produce(client, "unknown", 0).0, ErrorCode::UnknownTopicOrPartition.code());
+        let metrics = node.read_metrics();
+        let rows: Vec<_> = metrics
+            .partitions
+            .iter()
+            .map(|row| {
+                (&*row.topic, row.partition, row.log_end_offset, row.counts.messages_in, row.is_leader)
+            })
+            .collect();
+        let expected =
+            [("t", 0, 1, 1, true), ("t", 1, 2, 2, true), ("t", 2, 0, 0, true), ("t", 3, 1, 1, true)];
+        assert_eq!(rows, expected, "{shards} shards");
+        assert_eq!((metrics.all_topics.messages_in, metrics.all_topics.produce_requests), (4, 4));
+        let refused = (protocol::ApiKey::Produce, ErrorCode::UnknownTopicOrPartition.code());
+        assert_eq!(metrics.errors.get(&refused), Some(&1));
+        let quorum = metrics.quorum.unwrap();
+        assert_eq!((quorum.state, quorum.is_active_controller, quorum.leader), ("leader", true, 1));
+        assert_eq!((quorum.topics, quorum.partitions, quorum.offline_partitions), (1, 4, 0));
+        assert_eq!((quorum.active_brokers, quorum.high_watermark), (1, quorum.log_end_offset));
+        let topics =
+            vec![delete_topics_request::DeleteTopicState { name: Some("t".into()), ..Default::default() }];
+        node.call(client, 6, DeleteTopicsRequest { topics, timeout_ms: 1000, ..Default::default() });
+        let after = node.read_metrics();
+        assert_eq!((after.partitions.len(), after.all_topics.messages_in), (0, 4));
+    }
 }

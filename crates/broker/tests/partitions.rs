@@ -101,7 +101,7 @@ fn a_failed_disk_takes_its_partitions_with_it() {
         let (shard, flush) = node.held.remove(0);
         let Effect::Flush { token, directory, .. } = flush else { panic!() };
         node.fatal_allowed = true;
-        let result = Err(broker::event::DiskFailure { directory, reason: "it broke".into() });
+        let result = Err(broker::event::DiskFailure { directory, reason: "it broke".into(), no_room: false });
         node.step(shard, Event::DiskDone { token, result });
         node.run();
         let error = ErrorCode::KafkaStorageError.code();

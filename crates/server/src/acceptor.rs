@@ -27,6 +27,19 @@ pub struct Acceptor {
     homes: Homes,
     backlog: i32,
     next: usize,
+    /// Not waited for: the last accept failed.
+    pub is_left_alone: bool,
+}
+
+/// What came of an `accept`.
+#[derive(Debug)]
+pub enum Accepted {
+    Connection(TcpStream, SocketAddr, Slot),
+    Nobody,
+    /// Past the limits: closed at once, as Kafka does.
+    Refused(SocketAddr),
+    /// The process or the machine has no room for one more.
+    Failed(io::Error),
 }
 
 impl Acceptor {
@@ -49,7 +62,15 @@ impl Acceptor {
                 Ok(socket) => {
                     port = socket.local_addr()?.port();
                     let limits = Arc::clone(limits);
-                    acceptors.push(Acceptor { socket, listener, limits, homes, backlog, next: 0 });
+                    acceptors.push(Acceptor {
+                        socket,
+                        listener,
+                        limits,
+                        homes,
+                        backlog,
+                        next: 0,
+                        is_left_alone: false,
+                    });
                 }
                 // a machine without IPv6 still serves the other family
                 Err(error) if !all_needed && missing(&error) => last_error = Some(error),
@@ -82,28 +103,20 @@ impl Acceptor {
         self.listener
     }
 
-    /// None where nobody waits. A connection past the limits is closed at once, as Kafka does.
-    pub fn accept(&mut self) -> Option<(TcpStream, SocketAddr, Slot)> {
+    pub fn accept(&mut self) -> Accepted {
         loop {
             let (socket, peer) = match self.socket.accept() {
                 Ok(accepted) => accepted,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
-                Err(error) => {
-                    if error.kind() != io::ErrorKind::WouldBlock {
-                        tracing::warn!("accept: {error}");
-                    }
-                    return None;
-                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Accepted::Nobody,
+                Err(error) => return Accepted::Failed(error),
             };
-            let Some(slot) = self.limits.take(peer.ip()) else {
-                tracing::warn!(%peer, "refused: no connection is left (max.connections, max.connections.per.ip)");
-                continue;
-            };
+            let Some(slot) = self.limits.take(peer.ip()) else { return Accepted::Refused(peer) };
             if socket.set_nonblocking(true).is_err() || socket.set_nodelay(true).is_err() {
                 continue;
             }
-            return Some((socket, peer, slot));
+            return Accepted::Connection(socket, peer, slot);
         }
     }
 
@@ -159,7 +172,7 @@ mod tests {
 
     #[test]
     fn localhost_has_one_port_on_both_families() {
-        let limits = ConnectionLimits::new(10, 10);
+        let limits = ConnectionLimits::new(10, 10, Default::default());
         let acceptors = Acceptor::bind("localhost", 0, 50, ListenerId(0), Homes::Shards, &limits).unwrap();
         let ports: Vec<u16> = acceptors.iter().map(|a| a.address().unwrap().port()).collect();
         assert!(ports.iter().all(|p| *p == ports[0] && *p != 0), "{ports:?}");
@@ -168,7 +181,7 @@ mod tests {
 
     #[test]
     fn connections_go_round_the_shards() {
-        let limits = ConnectionLimits::new(10, 10);
+        let limits = ConnectionLimits::new(10, 10, Default::default());
         let mut acceptors =
             Acceptor::bind("127.0.0.1", 0, 50, ListenerId(0), Homes::Shards, &limits).unwrap();
         let homes: Vec<ActorId> = (0..4).map(|_| acceptors[0].next_home(3)).collect();
@@ -178,7 +191,7 @@ mod tests {
 
     #[test]
     fn a_taken_port_is_named() {
-        let limits = ConnectionLimits::new(10, 10);
+        let limits = ConnectionLimits::new(10, 10, Default::default());
         let held = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = held.local_addr().unwrap().port();
         let error = Acceptor::bind("127.0.0.1", port, 50, ListenerId(0), Homes::Shards, &limits).unwrap_err();

@@ -9,6 +9,8 @@ use metadata::configs::{Scope, StaticConfig, lookup, unknown_names};
 
 use crate::properties;
 
+const METRICS_LISTENER: &str = "barnabas.metrics.listener";
+
 /// Where a value was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
@@ -115,11 +117,26 @@ impl Given {
     }
 
     pub fn check(&self) -> Result<StaticConfig, Invalid> {
-        StaticConfig::parse(&self.values()).map_err(|error| {
-            let place = error.name.as_deref().and_then(|name| self.values.get(name));
-            let place = place.map_or_else(|| self.source.clone(), |(_, place)| place.to_string());
-            Invalid { place, message: error.message }
-        })
+        let config = StaticConfig::parse(&self.values()).map_err(|error| Invalid {
+            place: self.place_text(error.name.as_deref()),
+            message: error.message,
+        })?;
+        let listener = config.str(METRICS_LISTENER).unwrap_or_default();
+        let is_address = listener.rsplit_once(':').is_some_and(|(host, port)| {
+            !host.is_empty() && !host.contains("//") && port.parse::<u16>().is_ok()
+        });
+        if !listener.is_empty() && !is_address {
+            let message = format!(
+                "Invalid value {listener} for configuration {METRICS_LISTENER}: host:port is expected, as 127.0.0.1:9464"
+            );
+            return Err(Invalid { place: self.place_text(Some(METRICS_LISTENER)), message });
+        }
+        Ok(config)
+    }
+
+    fn place_text(&self, name: Option<&str>) -> String {
+        let given = name.and_then(|name| self.values.get(name));
+        given.map_or_else(|| self.source.clone(), |(_, place)| place.to_string())
     }
 
     /// One line for each name that nobody knows.
@@ -173,6 +190,24 @@ mod tests {
         let error = given.check().unwrap_err().to_string();
         assert!(error.starts_with("server.properties:1: "), "{error}");
         assert!(error.contains("num.partitions") && error.contains("abc"), "{error}");
+    }
+
+    #[test]
+    fn the_metrics_listener_is_an_address() {
+        let mut given = Given::standard(Path::new("/d"));
+        for (value, good) in [
+            ("", true),
+            ("127.0.0.1:1", true),
+            ("localhost:9464", true),
+            ("[::1]:9464", true),
+            ("9464", false),
+            (":9464", false),
+            ("http://x:1", false),
+            ("x:70000", false),
+        ] {
+            given.add_override(&format!("{METRICS_LISTENER}={value}")).unwrap();
+            assert_eq!(given.check().is_ok(), good, "{value}");
+        }
     }
 
     #[test]

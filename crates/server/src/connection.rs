@@ -1,10 +1,11 @@
 //! One socket: what has been read of its next frames, what it still has to send, and whether it may be read now.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::TcpStream;
 use std::os::fd::AsFd;
 
-use broker::event::ConnectionId;
+use broker::event::{ConnectionId, ListenerId};
 use bytes::Bytes;
 use rustix::event::epoll::EventFlags;
 use rustix::io::Errno;
@@ -26,9 +27,18 @@ pub struct Connection {
     pub output: Output,
     reader: FrameReader,
     /// Frames read but not yet handed in.
-    pub waiting: std::collections::VecDeque<Bytes>,
+    waiting: VecDeque<Bytes>,
     /// Frames handed in and not yet answered.
-    pub unanswered: usize,
+    pub unanswered: VecDeque<Unanswered>,
+    /// Bytes of the frames that wait and of those without an answer.
+    frame_bytes: usize,
+    /// What of this connection is counted in the thread's request memory.
+    pub accounted: usize,
+    /// When the frame that is arriving began.
+    pub begun_us: u64,
+    /// Not read although it could be: the node holds too many bytes of requests.
+    pub starved: bool,
+    pub listener: ListenerId,
     pub muted_until_us: u64,
     pub last_active_us: u64,
     /// Nothing more is handed in; closed when the output is sent.
@@ -43,6 +53,14 @@ pub struct Connection {
     _slot: Slot,
 }
 
+/// What is remembered of a request until it is answered.
+#[derive(Clone, Copy, Debug)]
+pub struct Unanswered {
+    pub api_key: i16,
+    pub size: usize,
+    pub since_us: u64,
+}
+
 /// The peer closed, sent nonsense, or the socket failed.
 #[derive(Debug)]
 pub enum ReadEnd {
@@ -52,14 +70,25 @@ pub enum ReadEnd {
 }
 
 impl Connection {
-    pub fn new(id: ConnectionId, socket: TcpStream, slot: Slot, now_us: u64) -> Connection {
+    pub fn new(
+        id: ConnectionId,
+        socket: TcpStream,
+        listener: ListenerId,
+        slot: Slot,
+        now_us: u64,
+    ) -> Connection {
         Connection {
             id,
             socket,
             output: Output::default(),
             reader: FrameReader::default(),
             waiting: Default::default(),
-            unanswered: 0,
+            unanswered: VecDeque::new(),
+            frame_bytes: 0,
+            accounted: 0,
+            begun_us: now_us,
+            starved: false,
+            listener,
             muted_until_us: 0,
             last_active_us: now_us,
             closing: false,
@@ -85,6 +114,7 @@ impl Connection {
                 }
             }
         }
+        self.frame_bytes += frames.iter().map(Bytes::len).sum::<usize>();
         self.waiting.extend(frames);
         result
     }
@@ -127,14 +157,14 @@ impl Connection {
     pub fn wants_read(&self, unanswered_max: usize, now_us: u64) -> bool {
         !self.closing
             && self.waiting.is_empty()
-            && self.unanswered < unanswered_max
+            && self.unanswered.len() < unanswered_max
             && self.output.held() < OUTPUT_MAX
             && self.muted_until_us <= now_us
     }
 
     /// May its next frame be handed in?
     pub fn may_hand_in(&self, unanswered_max: usize, now_us: u64) -> bool {
-        !self.closing && self.unanswered < unanswered_max && self.muted_until_us <= now_us
+        !self.closing && self.unanswered.len() < unanswered_max && self.muted_until_us <= now_us
     }
 
     pub fn flush(&mut self) -> io::Result<Progress> {
@@ -143,9 +173,43 @@ impl Connection {
         Ok(progress)
     }
 
-    /// Bytes of requests held here.
+    /// The next frame to be handed in, unanswered from now on.
+    pub fn begin_next(&mut self, now_us: u64) -> Option<Bytes> {
+        let frame = self.waiting.pop_front()?;
+        let api_key = frame.first_chunk::<2>().map_or(-1, |bytes| i16::from_be_bytes(*bytes));
+        self.unanswered.push_back(Unanswered { api_key, size: frame.len(), since_us: now_us });
+        Some(frame)
+    }
+
+    /// The oldest unanswered frame is answered.
+    pub fn end_oldest(&mut self) -> Option<Unanswered> {
+        let done = self.unanswered.pop_front()?;
+        self.frame_bytes = self.frame_bytes.saturating_sub(done.size);
+        Some(done)
+    }
+
+    pub fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    pub fn forget_waiting(&mut self) {
+        self.frame_bytes = self.unanswered.iter().map(|one| one.size).sum();
+        self.waiting.clear();
+    }
+
+    /// Bytes of requests that are held or set aside here.
     pub fn held(&self) -> usize {
-        self.reader.held() + self.waiting.iter().map(Bytes::len).sum::<usize>()
+        self.reader.held() + self.frame_bytes
+    }
+
+    /// Bytes of requests that have arrived and are held here.
+    pub fn request_bytes(&self) -> usize {
+        self.reader.arrived() + self.frame_bytes
+    }
+
+    /// No frame has begun to arrive.
+    pub fn is_between_frames(&self) -> bool {
+        self.reader.is_empty()
     }
 }
 

@@ -27,7 +27,12 @@ pub struct Ticket {
 impl Ticket {
     fn done(self, result: io::Result<()>) {
         let Ticket { token, directory, .. } = self;
-        let result = result.map_err(|error| DiskFailure { directory, reason: error.to_string() });
+        let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
+        let result = result.map_err(|error| DiskFailure {
+            directory,
+            no_room: full.contains(&error.kind()),
+            reason: error.to_string(),
+        });
         self.to.send(Mail::Event(Event::DiskDone { token, result }));
     }
 }

@@ -119,6 +119,11 @@ impl FrameReader {
         self.partial.is_empty() && self.expected.is_none()
     }
 
+    /// Bytes that have arrived of a frame that is not whole yet.
+    pub fn arrived(&self) -> usize {
+        self.partial.len()
+    }
+
     /// Bytes held for a frame that is not whole yet.
     pub fn held(&self) -> usize {
         self.partial.capacity()

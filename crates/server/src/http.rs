@@ -1,18 +1,19 @@
 //! `/metrics` for Prometheus, `/healthz` (the process answers) and `/ready` (clients are served): a thread of its own that
 //! reads one request and writes one answer a connection. A library would bring more threads than answers here.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use crate::metrics::Scrape;
 use crate::reactor::Notice;
 
 const STACK: usize = 192 << 10;
 /// The longest request head that is read.
-const HEAD_MAX: u64 = 8 << 10;
+const HEAD_MAX: usize = 8 << 10;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 pub fn start(listener: TcpListener, notices: mpsc::Sender<Notice>, ready: Arc<AtomicBool>) -> io::Result<()> {
@@ -27,18 +28,14 @@ pub fn start(listener: TcpListener, notices: mpsc::Sender<Notice>, ready: Arc<At
 }
 
 fn serve(socket: TcpStream, notices: &mpsc::Sender<Notice>, ready: &AtomicBool) -> io::Result<()> {
-    socket.set_read_timeout(Some(PATIENCE))?;
     socket.set_write_timeout(Some(PATIENCE))?;
-    let mut reader = BufReader::new((&socket).take(HEAD_MAX));
-    let mut line = String::new();
-    reader.read_line(&mut line)?;
-    let mut header = String::new();
-    while reader.read_line(&mut header)? > 2 {
-        header.clear();
-    }
+    let line = read_head(&socket)?;
     let mut words = line.split(' ');
     let (status, kind, body) = match (words.next(), words.next()) {
-        (Some("GET" | "HEAD"), Some("/metrics")) => metrics(notices),
+        (Some("GET" | "HEAD"), Some("/metrics")) => match gather(notices) {
+            Some(scrape) => return send_metrics(&socket, &line, &scrape),
+            None => ("503 Service Unavailable", TEXT, "the node does not answer\n".to_owned()),
+        },
         (Some("GET" | "HEAD"), Some("/healthz")) => ("200 OK", TEXT, "ok\n".to_owned()),
         (Some("GET" | "HEAD"), Some("/ready")) if ready.load(Ordering::Acquire) => {
             ("200 OK", TEXT, "ready\n".to_owned())
@@ -61,11 +58,39 @@ fn serve(socket: TcpStream, notices: &mpsc::Sender<Notice>, ready: &AtomicBool) 
 const TEXT: &str = "text/plain; charset=utf-8";
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-fn metrics(notices: &mpsc::Sender<Notice>) -> (&'static str, &'static str, String) {
-    let (reply, answer) = mpsc::channel();
-    let _ = notices.send(Notice::Scrape(reply));
-    match answer.recv_timeout(PATIENCE) {
-        Ok(text) => ("200 OK", PROMETHEUS, text),
-        Err(_) => ("503 Service Unavailable", TEXT, "the node does not answer\n".to_owned()),
+/// The first line of the request. However slowly the rest comes, nobody else waits longer than for `PATIENCE`.
+fn read_head(socket: &TcpStream) -> io::Result<String> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut head = Vec::new();
+    let mut buffer = [0u8; 1024];
+    while !head.windows(4).any(|end| end == b"\r\n\r\n") {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() || head.len() > HEAD_MAX {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        socket.set_read_timeout(Some(left))?;
+        let mut reader = socket;
+        match reader.read(&mut buffer)? {
+            0 => break,
+            count => head.extend_from_slice(&buffer[..count]),
+        }
     }
+    let text = String::from_utf8_lossy(&head);
+    Ok(text.lines().next().unwrap_or_default().to_owned())
+}
+
+fn gather(notices: &mpsc::Sender<Notice>) -> Option<Arc<Scrape>> {
+    let (reply, answer) = mpsc::channel();
+    notices.send(Notice::Scrape(reply)).ok()?;
+    answer.recv_timeout(PATIENCE).ok()
+}
+
+/// Written while it is sent; its end is the connection's.
+fn send_metrics(socket: &TcpStream, line: &str, scrape: &Scrape) -> io::Result<()> {
+    let mut out = BufWriter::with_capacity(64 << 10, socket);
+    write!(out, "HTTP/1.1 200 OK\r\nContent-Type: {PROMETHEUS}\r\nConnection: close\r\n\r\n")?;
+    if !line.starts_with("HEAD") {
+        scrape.write(&mut out)?;
+    }
+    out.flush()
 }

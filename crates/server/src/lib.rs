@@ -19,5 +19,6 @@ mod output;
 mod peers;
 pub mod process;
 pub mod properties;
+mod quiet;
 mod reactor;
 mod table;

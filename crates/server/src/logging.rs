@@ -18,6 +18,18 @@ pub fn start() {
     let _ = started;
 }
 
+/// A thread that panics leaves its shard without anybody: the process ends with it, in builds that unwind too.
+pub fn end_at_panic() {
+    let tell = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        tell(panic);
+        eprintln!(
+            "barnabas: this is a fault of the program; the process ends, the next start recovers its logs"
+        );
+        std::process::abort();
+    }));
+}
+
 pub fn write(level: Level, text: &str) {
     match level {
         Level::Debug => tracing::debug!("{text}"),

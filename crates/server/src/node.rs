@@ -1,6 +1,6 @@
 //! From a configuration to a running node.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -15,7 +15,7 @@ use crate::acceptor::{Acceptor, Homes};
 use crate::clock::Clock;
 use crate::configuration::{Given, Place};
 use crate::directories::{self, Opened};
-use crate::limits::ConnectionLimits;
+use crate::limits::{ConnectionLimits, RequestMemory};
 use crate::node_config::{binds, node_config};
 use crate::process::{self, End, Node};
 use crate::reactor::{Actor, Settings};
@@ -42,6 +42,7 @@ impl Actor for Quorum {
 /// Runs the node in this process until a signal ends it. Errors before it runs name what is wrong and where.
 pub fn run(given: &Given) -> Result<End> {
     crate::logging::start();
+    crate::logging::end_at_panic();
     let config = given.check()?;
     for warning in given.warnings() {
         eprintln!("barnabas: warning: {warning}");
@@ -49,10 +50,8 @@ pub fn run(given: &Given) -> Result<End> {
     let clock = Clock::start();
     let file_system: Arc<dyn FileSystem> = Arc::new(OsFileSystem);
     let mut random = Random::new(seed()?);
-    let limits = ConnectionLimits::new(
-        config.i32("max.connections") as usize,
-        config.i32("max.connections.per.ip") as usize,
-    );
+    raise_open_files();
+    let limits = connection_limits(&config)?;
     let listeners = Listeners::bind(&config, &limits)?;
     let opened = directories::open(&config, &file_system, &mut random, clock.now())?;
     let formatted = opened.formatted;
@@ -71,6 +70,8 @@ pub fn run(given: &Given) -> Result<End> {
         settings: settings(&config),
         controller_listeners: listeners.controllers,
         client_listeners: listeners.clients,
+        node_id: config.node_id,
+        listener_names: config.listeners.iter().map(|listener| listener.name.clone()).collect(),
         http,
     };
     let end = process::run(node, |addresses| {
@@ -89,9 +90,40 @@ fn settings(config: &StaticConfig) -> Settings {
     Settings {
         frame_max: config.i32("socket.request.max.bytes") as usize,
         unanswered_max: 16,
-        idle_us: config.i64("connections.max.idle.ms").max(0) as u64 * 1000,
+        // negative is never
+        idle_us: u64::try_from(config.i64("connections.max.idle.ms"))
+            .map_or(u64::MAX, |ms| ms.saturating_mul(1000)),
         held_max: (config.i32("socket.request.max.bytes") as usize).saturating_mul(2),
+        request_memory: RequestMemory::new(config.i64("barnabas.request.memory.max.bytes") as usize),
     }
+}
+
+/// A connection is a file descriptor, and so is each open segment: as many as the machine lets this process have.
+fn raise_open_files() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::debug!("the limit of open files stays as it is: {error}");
+    }
+}
+
+fn connection_limits(config: &StaticConfig) -> Result<Arc<ConnectionLimits>> {
+    let mut overrides = std::collections::BTreeMap::new();
+    let name = "max.connections.per.ip.overrides";
+    let text = config.str(name).unwrap_or_default();
+    for entry in text.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
+        let Some((host, count)) = entry.rsplit_once(':') else { continue };
+        let count = count.trim().parse().with_context(|| format!("{name}: {entry}"))?;
+        let host = host.trim().trim_start_matches('[').trim_end_matches(']');
+        let found = (host, 0).to_socket_addrs().with_context(|| format!("{name}: {host} is not known"))?;
+        overrides.extend(found.map(|address| (address.ip(), count)));
+    }
+    Ok(ConnectionLimits::new(
+        config.i32("max.connections") as usize,
+        config.i32("max.connections.per.ip") as usize,
+        overrides,
+    ))
 }
 
 struct Listeners {

@@ -32,6 +32,9 @@ pub struct Node<S, Q> {
     /// Bound; those of controllers are served from the start, those of clients once the node is ready.
     pub controller_listeners: Vec<Acceptor>,
     pub client_listeners: Vec<Acceptor>,
+    pub node_id: i32,
+    /// Names by `ListenerId`.
+    pub listener_names: Arc<[String]>,
     /// Opened by `start` of `http`, where configured.
     pub http: Option<std::net::TcpListener>,
 }
@@ -47,6 +50,8 @@ pub enum End {
 
 /// How long an orderly end may take before the process ends anyway.
 const STOP_MAX: Duration = Duration::from_secs(300);
+/// How often the operator is told that it goes on.
+const STOP_TOLD: Duration = Duration::from_secs(3);
 
 /// Runs the node until a signal ends it. `on_ready` is told the clients' addresses once they are open.
 pub fn run<S, Q>(node: Node<S, Q>, on_ready: impl FnOnce(&[SocketAddr])) -> io::Result<End>
@@ -64,6 +69,8 @@ where
         settings,
         controller_listeners,
         client_listeners,
+        node_id,
+        listener_names,
         http,
     } = node;
     let (quorum_sender, quorum_receiver) = mailbox()?;
@@ -93,7 +100,8 @@ where
         crate::http::start(listener, notices.clone(), Arc::clone(&ready))?;
     }
     watch_signals(notices)?;
-    let supervisor = Supervisor { peers, inbox, ready, gathering: Gathering::default() };
+    let about = (node_id, listener_names);
+    let supervisor = Supervisor { peers, inbox, ready, about, gathering: Gathering::default() };
     supervisor.watch(client_listeners, on_ready, threads)
 }
 
@@ -153,6 +161,8 @@ struct Supervisor {
     peers: Peers,
     inbox: mpsc::Receiver<Notice>,
     ready: Arc<std::sync::atomic::AtomicBool>,
+    /// The node's id and the names of its listeners.
+    about: (i32, Arc<[String]>),
     gathering: Gathering,
 }
 
@@ -175,13 +185,13 @@ impl Supervisor {
                 Notice::Fatal(reason) => return Ok(End::Failed(reason)),
                 Notice::Stopped(actor) => return Ok(End::Failed(format!("{actor:?} stopped unasked"))),
                 Notice::Scrape(reply) => {
-                    if self.gathering.begin(reply, self.peers.shards() + 1) {
+                    if self.gathering.begin(reply, self.peers.shards() + 1, self.about.clone()) {
                         self.peers
                             .actors()
                             .for_each(|to| self.peers.post(to, Mail::Event(Event::ReadMetrics)));
                     }
                 }
-                Notice::Metrics(metrics) => self.gathering.add(*metrics),
+                Notice::Metrics(actor, counted) => self.gathering.add(actor, counted.0, counted.1),
             }
         }
     }
@@ -216,14 +226,25 @@ impl Supervisor {
     }
 
     fn wait_for(&self, mut actors: BTreeSet<ActorId>) -> Option<End> {
+        let mut waited = Duration::ZERO;
         while !actors.is_empty() {
-            match self.inbox.recv_timeout(STOP_MAX) {
+            match self.inbox.recv_timeout(STOP_TOLD) {
                 Ok(Notice::Stopped(actor)) => {
                     actors.remove(&actor);
                 }
                 Ok(Notice::Fatal(reason)) => return Some(End::Failed(reason)),
+                Ok(Notice::Stop) => {
+                    let reason = "a second signal: ended at once, the next start looks through the logs";
+                    return Some(End::Failed(reason.to_owned()));
+                }
                 Ok(_) => {}
-                Err(_) => return Some(End::Failed(format!("not stopped in time: {actors:?}"))),
+                Err(_) => {
+                    waited += STOP_TOLD;
+                    if waited >= STOP_MAX {
+                        return Some(End::Failed(format!("not stopped in time: {actors:?}")));
+                    }
+                    tracing::warn!(?actors, "still stopping; a second signal ends at once");
+                }
             }
         }
         None
@@ -242,7 +263,7 @@ mod tests {
 
     use super::*;
     use crate::acceptor::Homes;
-    use crate::limits::ConnectionLimits;
+    use crate::limits::{ConnectionLimits, RequestMemory};
 
     /// Sends every frame back; as a quorum it is ready at once.
     struct Echo {
@@ -269,7 +290,7 @@ mod tests {
     }
 
     fn node(shards: usize) -> Node<Echo, Echo> {
-        let limits = ConnectionLimits::new(100, 100);
+        let limits = ConnectionLimits::new(100, 100, Default::default());
         Node {
             shards: (0..shards).map(|_| Echo { quorum: false }).collect(),
             quorum: Echo { quorum: true },
@@ -281,10 +302,13 @@ mod tests {
                 unanswered_max: 4,
                 idle_us: 60_000_000,
                 held_max: 64 << 20,
+                request_memory: RequestMemory::new(64 << 20),
             },
             controller_listeners: Vec::new(),
             client_listeners: Acceptor::bind("127.0.0.1", 0, 50, ListenerId(0), Homes::Shards, &limits)
                 .unwrap(),
+            node_id: 1,
+            listener_names: Arc::from(["PLAINTEXT".to_owned()]),
             http: None,
         }
     }

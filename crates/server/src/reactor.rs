@@ -13,13 +13,15 @@ use platform::{FileSystem, Time};
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 
-use crate::acceptor::Acceptor;
+use crate::acceptor::{Accepted, Acceptor};
 use crate::clock::Clock;
 use crate::connection::{Connection, ReadEnd};
 use crate::disk::Disk;
-use crate::limits::Slot;
+use crate::limits::{RequestMemory, Slot};
 use crate::mailbox::{Receiver, Sender};
+use crate::metrics::{Scrape, Traffic};
 use crate::peers::Peers;
+use crate::quiet::Quiet;
 use crate::table::Table;
 
 /// What the loop drives: a shard or the quorum.
@@ -52,11 +54,11 @@ pub enum Notice {
     Fatal(String),
     /// The node may serve clients now.
     Ready,
-    Metrics(Box<broker::metrics::Metrics>),
+    Metrics(ActorId, Box<(broker::metrics::Metrics, Traffic)>),
     /// A signal asks for an orderly end.
     Stop,
     /// Somebody wants to read all metrics.
-    Scrape(std::sync::mpsc::Sender<String>),
+    Scrape(std::sync::mpsc::Sender<Arc<Scrape>>),
 }
 
 #[derive(Clone, Debug)]
@@ -67,8 +69,10 @@ pub struct Settings {
     pub unanswered_max: usize,
     /// `connections.max.idle.ms`.
     pub idle_us: u64,
-    /// Bytes of unfinished and waiting requests on this thread; past it the connection that wants more is closed.
+    /// Bytes of unfinished and unanswered requests of one connection; past it it is closed.
     pub held_max: usize,
+    /// Of all connections of the node.
+    pub request_memory: Arc<RequestMemory>,
 }
 
 pub struct Reactor<A> {
@@ -90,6 +94,18 @@ pub struct Reactor<A> {
     wake_at_us: Option<u64>,
     next_sweep_us: u64,
     scratch: Vec<u8>,
+    traffic: Traffic,
+    /// Bytes of requests held by this thread, and as the node was last told.
+    held: usize,
+    told_held: usize,
+    /// When the effects that are carried out had been decided.
+    done_us: u64,
+    /// Connections that are read again when the node holds fewer bytes.
+    starved: Vec<ConnectionId>,
+    /// When listeners that were left alone for want of file descriptors are looked at again.
+    accept_again_us: Option<u64>,
+    refused: Quiet,
+    nonsense: Quiet,
     stopped: bool,
 }
 
@@ -98,6 +114,14 @@ const BELL: u64 = u64::MAX;
 const LISTENERS: u64 = u64::MAX - (1 << 16);
 const SCRATCH: usize = 64 << 10;
 const SWEEP_US: u64 = 5_000_000;
+/// How often a thread with starved connections looks whether others have let go of memory.
+const STARVED_US: u64 = 10_000;
+/// Listeners are left alone for so long after a failed accept: the reason, too many open files, does not go away at once.
+const ACCEPT_AGAIN_US: u64 = 200_000;
+/// While the node holds as many bytes of requests as it may: a frame that gets nothing for so long is given up,
+const STALLED_US: u64 = 5_000_000;
+/// and so is one that is not whole after so long.
+const SLOW_US: u64 = 30_000_000;
 /// Mail taken in one turn, so that sockets have their share.
 const MAIL_A_TURN: usize = 4096;
 
@@ -139,8 +163,16 @@ impl<A: Actor> Reactor<A> {
             effects,
             dirty: Vec::new(),
             wake_at_us: None,
-            next_sweep_us: SWEEP_US,
+            next_sweep_us: 0,
             scratch: vec![0; SCRATCH],
+            traffic: Traffic::default(),
+            held: 0,
+            told_held: 0,
+            done_us: 0,
+            starved: Vec::new(),
+            accept_again_us: None,
+            refused: Quiet::default(),
+            nonsense: Quiet::default(),
             stopped: false,
         })
     }
@@ -152,12 +184,14 @@ impl<A: Actor> Reactor<A> {
         self.wake_at_us = Some(0);
         while !self.stopped {
             events.clear();
-            let timeout = self.timeout();
+            let before_us = self.clock.now().monotonic_us;
+            let timeout = self.timeout(before_us);
             match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), timeout.as_ref()) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
             let now = self.clock.now();
+            self.traffic.idle_us += now.monotonic_us.saturating_sub(before_us);
             for event in &events {
                 self.on_event(now, event.data.u64(), event.flags);
             }
@@ -168,14 +202,17 @@ impl<A: Actor> Reactor<A> {
                 // a socket that fails here tells the actor, which may ask for more
                 self.flush(now);
             }
+            self.settings.request_memory.change(self.told_held, self.held);
+            self.told_held = self.held;
         }
         Ok(())
     }
 
-    fn timeout(&self) -> Option<Timespec> {
+    fn timeout(&self, now_us: u64) -> Option<Timespec> {
         let sweep = (!self.connections.is_empty()).then_some(self.next_sweep_us);
-        let next = [self.wake_at_us, sweep].into_iter().flatten().min()?;
-        let wait_us = next.saturating_sub(self.clock.now().monotonic_us);
+        let starved = (!self.starved.is_empty()).then_some(now_us + STARVED_US);
+        let next = [self.wake_at_us, sweep, starved, self.accept_again_us].into_iter().flatten().min()?;
+        let wait_us = next.saturating_sub(now_us);
         Some(Timespec { tv_sec: (wait_us / 1_000_000) as i64, tv_nsec: (wait_us % 1_000_000 * 1000) as _ })
     }
 
@@ -225,13 +262,42 @@ impl<A: Actor> Reactor<A> {
     fn accept(&mut self, now: Time, index: usize) {
         for _ in 0..64 {
             let Some(acceptor) = self.acceptors.get_mut(index) else { return };
-            let Some((socket, peer, slot)) = acceptor.accept() else { return };
+            let (socket, peer, slot) = match acceptor.accept() {
+                Accepted::Connection(socket, peer, slot) => (socket, peer, slot),
+                Accepted::Nobody => return,
+                Accepted::Refused(peer) => {
+                    if let Some(left_out) = self.refused.may_speak(now.monotonic_us) {
+                        tracing::warn!(%peer, left_out, "refused: max.connections or max.connections.per.ip is reached");
+                    }
+                    continue;
+                }
+                Accepted::Failed(error) => {
+                    if let Some(left_out) = self.refused.may_speak(now.monotonic_us) {
+                        tracing::warn!(left_out, "no connection can be taken for now: {error}");
+                    }
+                    let _ = epoll::delete(&self.epoll, acceptor.socket());
+                    acceptor.is_left_alone = true;
+                    self.accept_again_us = Some(now.monotonic_us + ACCEPT_AGAIN_US);
+                    return;
+                }
+            };
             let listener = acceptor.listener();
             let home = acceptor.next_home(self.peers.shards());
             if home == self.id {
                 self.open(now, socket, peer, listener, slot);
             } else {
                 self.peers.post(home, Mail::Accepted { socket, peer, listener, slot });
+            }
+        }
+    }
+
+    fn accept_again(&mut self) {
+        self.accept_again_us = None;
+        for (index, acceptor) in self.acceptors.iter_mut().enumerate().filter(|(_, one)| one.is_left_alone) {
+            acceptor.is_left_alone = false;
+            let token = EventData::new_u64(LISTENERS + index as u64);
+            if let Err(error) = epoll::add(&self.epoll, acceptor.socket(), token, EventFlags::IN) {
+                tracing::error!("a listener cannot be waited for: {error}");
             }
         }
     }
@@ -243,7 +309,8 @@ impl<A: Actor> Reactor<A> {
         if added.is_err() {
             return;
         }
-        let mut connection = Connection::new(id, socket, slot, now.monotonic_us);
+        self.traffic.opened(usize::from(listener.0));
+        let mut connection = Connection::new(id, socket, listener, slot, now.monotonic_us);
         connection.interest = EventFlags::IN;
         self.connections.insert(id.0, connection);
         let event = Event::ConnectionOpened { connection: id, listener, peer, local };
@@ -263,21 +330,36 @@ impl<A: Actor> Reactor<A> {
         if connection.closing {
             // nothing of it is handed in any more: an end of the peer's side ends it
             if flags.intersects(EventFlags::HUP | EventFlags::ERR) {
-                self.connections.remove(id.0);
+                self.remove(id);
             }
             return;
+        }
+        if connection.is_between_frames() {
+            connection.begun_us = now.monotonic_us;
+            let is_alive = !flags.intersects(EventFlags::HUP | EventFlags::ERR);
+            if is_alive && self.settings.request_memory.is_full() {
+                // looked at again when there is room
+                return mark_dirty(connection, &mut self.dirty);
+            }
         }
         let end = connection.read(&mut self.scratch, self.settings.frame_max);
         self.hand_in(now, id);
         let Some(connection) = self.connections.get_mut(id.0) else { return };
         match end {
             Ok(()) if connection.held() > self.settings.held_max => {
-                tracing::warn!(peer = ?connection.socket.peer_addr(), "closed: its requests take too much memory");
+                self.complain(now, id, "its requests take too much memory");
+                self.closed(now, id);
+            }
+            Ok(())
+                if self.settings.request_memory.is_exceeded_by(self.settings.frame_max)
+                    && !connection.is_between_frames() =>
+            {
+                self.complain(now, id, "the node's requests take too much memory");
                 self.closed(now, id);
             }
             Ok(()) => mark_dirty(connection, &mut self.dirty),
             Err(ReadEnd::Refused(why)) => {
-                tracing::warn!(peer = ?connection.socket.peer_addr(), "closed: {why}");
+                self.complain(now, id, &why.to_string());
                 self.closed(now, id);
             }
             Err(ReadEnd::Failed(why)) => {
@@ -294,27 +376,58 @@ impl<A: Actor> Reactor<A> {
             if !connection.may_hand_in(self.settings.unanswered_max, now.monotonic_us) {
                 return;
             }
-            let Some(bytes) = connection.waiting.pop_front() else { return };
-            connection.unanswered += 1;
+            let Some(bytes) = connection.begin_next(now.monotonic_us) else { return };
+            self.traffic.bytes_received += bytes.len() as u64;
+            if let Some(&[key, key_low, version, version_low]) = bytes.first_chunk::<4>()
+                && let Some(api) = self.traffic.api_mut(i16::from_be_bytes([key, key_low]))
+            {
+                api.count(i16::from_be_bytes([version, version_low]));
+            }
             self.actor.step(now, Event::Frame { connection: id, bytes }, &mut self.effects);
         }
     }
 
     fn closed(&mut self, now: Time, id: ConnectionId) {
-        if let Some(connection) = self.connections.remove(id.0)
+        if let Some(connection) = self.remove(id)
             && !connection.closing
         {
             self.actor.step(now, Event::ConnectionClosed { connection: id }, &mut self.effects);
         }
     }
 
+    fn remove(&mut self, id: ConnectionId) -> Option<Connection> {
+        let connection = self.connections.remove(id.0)?;
+        self.held = self.held.saturating_sub(connection.accounted);
+        self.traffic.ended(usize::from(connection.listener.0));
+        Some(connection)
+    }
+
+    /// Why a connection is closed, quietly: whoever sends nonsense sends more of it.
+    fn complain(&mut self, now: Time, id: ConnectionId, why: &str) {
+        let Some(connection) = self.connections.get_mut(id.0) else { return };
+        if let Some(left_out) = self.nonsense.may_speak(now.monotonic_us) {
+            tracing::warn!(peer = ?connection.socket.peer_addr(), left_out, "closed: {why}");
+        }
+    }
+
     fn on_time(&mut self, now: Time) {
+        if self.accept_again_us.is_some_and(|at| at <= now.monotonic_us) {
+            self.accept_again();
+        }
+        if !self.starved.is_empty() && !self.settings.request_memory.is_full() {
+            for id in std::mem::take(&mut self.starved) {
+                if let Some(connection) = self.connections.get_mut(id.0) {
+                    connection.starved = false;
+                    mark_dirty(connection, &mut self.dirty);
+                }
+            }
+        }
         if self.wake_at_us.is_some_and(|at| at <= now.monotonic_us) {
             self.wake_at_us = None;
             self.actor.step(now, Event::Tick, &mut self.effects);
         }
         if now.monotonic_us >= self.next_sweep_us {
-            self.next_sweep_us = now.monotonic_us + SWEEP_US;
+            self.next_sweep_us = now.monotonic_us + SWEEP_US.min(self.settings.idle_us / 2 + 1);
             self.sweep(now);
         }
     }
@@ -322,13 +435,25 @@ impl<A: Actor> Reactor<A> {
     /// Closes connections that were idle too long, and wakes muted ones.
     fn sweep(&mut self, now: Time) {
         let idle_us = self.settings.idle_us;
+        // one that owes the peer an answer is not idle; one that the peer does not read from is
         let idle = self.connections.ids(|c| {
             now.monotonic_us.saturating_sub(c.last_active_us) > idle_us
-                && c.unanswered == 0
-                && c.output.is_empty()
+                && (c.unanswered.is_empty() || c.closing || !c.output.is_empty())
         });
         for id in idle {
+            self.traffic.closed_idle += 1;
             self.closed(now, ConnectionId(id));
+        }
+        if self.settings.request_memory.is_full() {
+            let slow = self.connections.ids(|c| {
+                let since = |at: u64| now.monotonic_us.saturating_sub(at);
+                !c.is_between_frames()
+                    && (since(c.last_active_us) > STALLED_US || since(c.begun_us) > SLOW_US)
+            });
+            for id in slow.into_iter().map(ConnectionId) {
+                self.complain(now, id, "its request does not come on while the node is short of memory");
+                self.closed(now, id);
+            }
         }
         for id in self.connections.ids(|c| c.muted_until_us != 0 && c.muted_until_us <= now.monotonic_us) {
             if let Some(connection) = self.connections.get_mut(id) {
@@ -342,6 +467,7 @@ impl<A: Actor> Reactor<A> {
     /// What the actor asked for in this turn, in order. Answers may let further frames in, which ask for more.
     fn carry_out(&mut self, now: Time) {
         while !self.effects.is_empty() {
+            self.done_us = self.clock.now().monotonic_us;
             let mut effects = std::mem::take(&mut self.effects);
             for effect in effects.drain(..) {
                 self.carry_out_one(now, effect);
@@ -361,7 +487,7 @@ impl<A: Actor> Reactor<A> {
             Effect::Close { connection } => {
                 if let Some(connection) = self.connections.get_mut(connection.0) {
                     connection.closing = true;
-                    connection.waiting.clear();
+                    connection.forget_waiting();
                     mark_dirty(connection, &mut self.dirty);
                 }
             }
@@ -380,7 +506,11 @@ impl<A: Actor> Reactor<A> {
                 self.disk.write(self.context(token, directory), path, content)
             }
             Effect::WakeAt { monotonic_us } => self.wake_at_us = Some(monotonic_us),
-            Effect::Metrics(metrics) => self.tell(Notice::Metrics(metrics)),
+            Effect::Metrics(metrics) => {
+                self.traffic.request_bytes = self.held as u64;
+                let traffic = self.traffic.snapshot(now.monotonic_us);
+                self.tell(Notice::Metrics(self.id, Box::new((*metrics, traffic))));
+            }
             Effect::Log { level, text } => crate::logging::write(level, &text),
             Effect::Fatal { reason } => self.tell(Notice::Fatal(reason)),
             Effect::Ready => self.tell(Notice::Ready),
@@ -406,13 +536,17 @@ impl<A: Actor> Reactor<A> {
 
     fn answered(&mut self, now: Time, id: ConnectionId, chunks: Vec<broker::Chunk>) {
         let Some(connection) = self.connections.get_mut(id.0) else { return };
-        connection.unanswered = connection.unanswered.saturating_sub(1);
         connection.last_active_us = now.monotonic_us;
+        if let Some(done) = connection.end_oldest()
+            && let Some(api) = self.traffic.api_mut(done.api_key)
+        {
+            api.answered(self.done_us.saturating_sub(done.since_us));
+        }
         for chunk in chunks {
             connection.output.push(chunk);
         }
         mark_dirty(connection, &mut self.dirty);
-        if !connection.waiting.is_empty() {
+        if connection.has_waiting() {
             self.hand_in(now, id);
         }
     }
@@ -458,8 +592,18 @@ impl<A: Actor> Reactor<A> {
         if connection.closing && connection.output.is_empty() {
             return false;
         }
+        let bytes = connection.request_bytes();
+        self.held = self.held.saturating_sub(connection.accounted) + bytes;
+        connection.accounted = bytes;
+        let mut reads = connection.wants_read(self.settings.unanswered_max, now.monotonic_us);
+        if reads && connection.is_between_frames() && self.settings.request_memory.is_full() {
+            reads = false;
+            if !std::mem::replace(&mut connection.starved, true) {
+                self.starved.push(id);
+            }
+        }
         let mut interest = EventFlags::empty();
-        interest.set(EventFlags::IN, connection.wants_read(self.settings.unanswered_max, now.monotonic_us));
+        interest.set(EventFlags::IN, reads);
         interest.set(EventFlags::OUT, connection.socket_full);
         if interest != connection.interest {
             connection.interest = interest;

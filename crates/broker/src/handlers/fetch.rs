@@ -32,7 +32,6 @@ pub(crate) struct FetchWait {
 }
 
 pub(crate) fn handle(shard: &mut Shard, turn: &mut Turn, call: Call, request: FetchRequest) -> Answer {
-    shard.metrics.fetch_requests += 1;
     let replica_id =
         if call.api_version >= 15 { request.replica_state.replica_id } else { request.replica_id };
     let session = SessionRequest {
@@ -157,6 +156,7 @@ pub(crate) fn run_part(shard: &mut Shard, turn: &mut Turn, origin: Origin, part:
         let outcome = shard.read_partition(turn, &id, &item, &part.conditions, left, !any);
         any |= outcome.size > 0;
         left = left.saturating_sub(outcome.size);
+        shard.count_read_for_other(&id, &outcome);
         outcomes.push((index, outcome));
         partitions.push(id);
     }
@@ -307,14 +307,14 @@ impl FetchWait {
         };
         let mut response = FetchResponse { session_id, ..Default::default() };
         let mut leaders = Vec::new();
-        for (item, outcome) in self.items.into_iter().zip(self.outcomes) {
+        let places = self.places.into_iter();
+        for ((item, outcome), place) in self.items.into_iter().zip(self.outcomes).zip(places) {
             if let Context::Incremental { session } = self.context
                 && !shard.sessions.must_answer(session, &item, answered(&outcome))
             {
                 continue;
             }
-            shard.metrics.fetched_bytes += outcome.size;
-            shard.metrics.failed_fetch_requests += u64::from(outcome.error.is_error());
+            shard.count_read(place.ok(), &outcome);
             leaders.extend(outcome.leader.map(|(node, _)| node));
             let data = outcome.into_data(item.partition, self.conditions.read_committed);
             match response.responses.last_mut() {

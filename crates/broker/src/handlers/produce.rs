@@ -9,6 +9,7 @@ use types::{Offset, TopicIdPartition};
 
 use crate::event::ShardId;
 use crate::message::{Part, PartReply, Place, ProduceItem, ProducePart};
+use crate::metrics::TopicCounts;
 use crate::partition::AckNeed;
 use crate::partitions::Slot;
 use crate::shard::{Answer, Call, Origin, Shard, Turn};
@@ -32,7 +33,6 @@ struct Progress {
 }
 
 pub(crate) fn handle(shard: &mut Shard, turn: &mut Turn, call: Call, request: ProduceRequest) -> Answer {
-    shard.metrics.produce_requests += 1;
     let refused = refused_whole(&request);
     let mut progress = Progress {
         acks: request.acks,
@@ -172,13 +172,18 @@ fn append(
     let ProduceItem { place, partition: id, records } = item;
     let mut answer = empty_answer(id.partition);
     let Some(slot) = shard.partitions.slot(&id) else {
+        let all = &mut shard.metrics.all_topics;
+        all.produce_requests += 1;
+        all.failed_produce_requests += 1;
         fail(&mut answer, shard.cluster.absent(&id));
         return answer;
     };
     let bytes = records.len() as u64;
+    let mut counts = TopicCounts { produce_requests: 1, ..TopicCounts::default() };
     match shard.append_from_client(turn, slot, &records, acks, api_version) {
         Ok(appended) => {
-            shard.metrics.produced_bytes += bytes;
+            counts.bytes_in = bytes;
+            counts.messages_in = (appended.end_offset.0 - appended.base_offset.0).unsigned_abs();
             answer.base_offset = appended.base_offset.0;
             answer.log_append_time_ms = appended.log_append_time_ms;
             answer.log_start_offset = appended.log_start_offset.0;
@@ -187,9 +192,16 @@ fn append(
             }
         }
         Err(refusal) => {
-            shard.metrics.failed_produce_requests += 1;
+            counts.failed_produce_requests = 1;
+            if matches!(refusal.error, ErrorCode::MessageTooLarge | ErrorCode::RecordListTooLarge) {
+                counts.bytes_rejected = bytes;
+            }
             refusal.describe(&mut answer);
         }
+    }
+    shard.metrics.all_topics.add(&counts);
+    if let Some(partition) = shard.partitions.at_mut(slot) {
+        partition.counts.add(&counts);
     }
     answer
 }

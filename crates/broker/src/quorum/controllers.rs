@@ -6,7 +6,7 @@ use protocol::{ErrorCode, Request, Response, Str};
 
 use super::reply::Caller;
 use super::{Quorum, Turn};
-use crate::event::ShardId;
+use crate::event::{Level, ShardId};
 use crate::shard::Call;
 
 impl Quorum {
@@ -108,8 +108,14 @@ impl Quorum {
         turn: &mut Turn<'_>,
     ) {
         let Some(outcome) = outcome else { return self.refuse(caller, turn) };
-        if let Some((reply, offset)) = self.append(outcome, turn) {
-            self.answer_after(offset, caller, wrap(reply));
+        let Outcome { records, atomic, reply } = outcome;
+        let response = wrap(reply);
+        if !records.is_empty() && !self.log.has_room(room_for(&response)) {
+            turn.log(Level::Info, "a change is refused: the disk of the metadata log is full".to_owned());
+            return self.answer(caller, refused_with(&response, ErrorCode::KafkaStorageError), turn);
+        }
+        if let Some((response, offset)) = self.append(Outcome { records, atomic, reply: response }, turn) {
+            self.answer_after(offset, caller, response);
         }
     }
 
@@ -164,9 +170,24 @@ impl Quorum {
     }
 }
 
+/// Bytes that must be left on the disk for a change: fewer for those that help to free some.
+fn room_for(response: &Response) -> u64 {
+    match response {
+        Response::DeleteTopics(_) | Response::AlterConfigs(_) | Response::IncrementalAlterConfigs(_) => {
+            16 << 10
+        }
+        _ => 256 << 10,
+    }
+}
+
 /// The same answer, saying that this node does not decide any more.
 pub(super) fn not_controller(response: &Response, _version: i16) -> Response {
-    let code = ErrorCode::NotController.code();
+    refused_with(response, ErrorCode::NotController)
+}
+
+/// The same answer, saying that nothing of it was done.
+fn refused_with(response: &Response, error: ErrorCode) -> Response {
+    let code = error.code();
     let mut response = response.clone();
     match &mut response {
         Response::CreateTopics(reply) => reply.topics.iter_mut().for_each(|one| one.error_code = code),

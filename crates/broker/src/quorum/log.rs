@@ -112,6 +112,12 @@ impl MetadataLog {
         Ok(())
     }
 
+    /// Whether decisions may still be written down: a metadata log that cannot be written ends its node, so requests
+    /// are refused before the disk is quite full.
+    pub fn has_room(&self, least: u64) -> bool {
+        self.file_system.space(&self.directory).map_or(true, |(_, usable)| usable >= least)
+    }
+
     /// Bytes of the log and of all snapshots.
     pub fn size(&self) -> u64 {
         let snapshots = self.snapshots.iter().filter_map(|id| self.snapshot_size(*id));

@@ -10,6 +10,7 @@ mod flush;
 pub mod format;
 mod listener;
 mod log;
+mod metrics;
 mod open;
 mod own_broker;
 mod reply;
@@ -34,7 +35,6 @@ use crate::config::NodeConfig;
 use crate::connection::Connection;
 use crate::event::{ActorId, ConnectionId, Effect, Event, Level};
 use crate::message::Message;
-use crate::metrics::Metrics;
 
 use active::Active;
 use flush::Flushing;
@@ -211,10 +211,5 @@ impl Quorum {
             self.fail_waiting(turn);
             self.own.lost_controller();
         }
-    }
-
-    fn report_metrics(&mut self, turn: &mut Turn<'_>) {
-        let metrics = Metrics { connections: self.connections.len() as u64, ..Metrics::default() };
-        turn.effects.push(Effect::Metrics(Box::new(metrics)));
     }
 }

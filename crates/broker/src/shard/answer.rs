@@ -26,6 +26,9 @@ impl From<Response> for Answer {
 impl Shard {
     /// Settles a call. The bytes leave when those before it have left.
     pub(crate) fn answer(&mut self, turn: &mut Turn, call: Call, answer: Answer) {
+        if let Answer::Response(response) = &answer {
+            self.count_error(&call, response);
+        }
         let Some(connection) = self.connections.get_mut(&call.connection) else { return };
         match answer {
             Answer::Later => return,

@@ -38,7 +38,6 @@ impl Shard {
     }
 
     pub(super) fn on_frame(&mut self, turn: &mut Turn, id: ConnectionId, bytes: Bytes) {
-        self.metrics.frames_received += 1;
         self.metrics.bytes_received += bytes.len() as u64;
         if let Some(connection) = self.connections.get_mut(&id) {
             connection.push_frame(bytes);
@@ -63,10 +62,7 @@ impl Shard {
         while let Some(connection) = self.connections.get_mut(&id) {
             while let Some(departure) = connection.depart() {
                 turn.effects.push(match departure {
-                    Departure::Reply(chunks) => {
-                        self.metrics.replies_sent += 1;
-                        Effect::Reply { connection: id, chunks }
-                    }
+                    Departure::Reply(chunks) => Effect::Reply { connection: id, chunks },
                     Departure::Silence => Effect::NoReply { connection: id },
                     Departure::Close => {
                         self.connections.remove(&id);

@@ -90,7 +90,8 @@ impl Shard {
                 }
                 Err(error) => {
                     let reason = error.to_string();
-                    return self.on_directory_failed(turn, &DiskFailure { directory, reason });
+                    return self
+                        .on_directory_failed(turn, &DiskFailure { directory, reason, no_room: false });
                 }
             }
         }
@@ -126,6 +127,12 @@ impl Shard {
         result: Result<(), DiskFailure>,
     ) {
         let job = self.disk.jobs.remove(&token);
+        if let (Err(failure), Some(Job::File)) = (&result, &job)
+            && failure.no_room
+        {
+            self.tell_full(turn, format!("checkpoints wait for room: {failure}"));
+            return self.write_checkpoints_again(failure.directory);
+        }
         if let Err(failure) = result {
             return self.on_directory_failed(turn, &failure);
         }
@@ -144,7 +151,7 @@ impl Shard {
 
     pub(crate) fn fail_directory_of(&mut self, turn: &mut Turn, slot: Slot, reason: String) {
         if let Some(directory) = self.partitions.at(slot).map(|partition| partition.directory) {
-            self.on_directory_failed(turn, &DiskFailure { directory, reason });
+            self.on_directory_failed(turn, &DiskFailure { directory, reason, no_room: false });
         }
     }
 

@@ -151,12 +151,28 @@ impl Shard {
                 if error.is_directory_failed() {
                     self.on_directory_failed(
                         turn,
-                        &DiskFailure { directory: index, reason: error.to_string() },
+                        &DiskFailure { directory: index, reason: error.to_string(), no_room: false },
                     );
                 } else {
-                    turn.log(Level::Error, format!("{partition} is not available: {error}"));
+                    let first = self.without_log.insert(id);
+                    if first {
+                        turn.log(Level::Error, format!("{partition} is not available: {error}"));
+                    }
                 }
                 false
+            }
+        }
+    }
+
+    /// Partitions that found no room for their log may find some now.
+    pub(super) fn add_missing_partitions(&mut self, turn: &mut Turn) {
+        for id in std::mem::take(&mut self.without_log) {
+            self.assign_partition(turn, id);
+            match self.partitions.get(&id) {
+                Some(partition) => turn.log(Level::Info, format!("{} is available", partition.name())),
+                // told once, tried again, as long as the topic is there
+                None if self.cluster.topic_by_id(id.topic_id).is_some() => drop(self.without_log.insert(id)),
+                None => {}
             }
         }
     }
@@ -190,7 +206,8 @@ impl Shard {
                 self.doomed.push((turn.now.wall_ms.saturating_add(delay_ms), partition.directory, path))
             }
             Err(error) => {
-                let failure = DiskFailure { directory: partition.directory, reason: error.to_string() };
+                let (directory, reason) = (partition.directory, error.to_string());
+                let failure = DiskFailure { directory, reason, no_room: false };
                 self.on_directory_failed(turn, &failure);
             }
         }

@@ -72,7 +72,10 @@ impl Shard {
             let removed =
                 self.directories.get(directory).map(|started| started.directory.remove_directory(&path));
             if let Some(Err(error)) = removed {
-                self.on_directory_failed(turn, &DiskFailure { directory, reason: error.to_string() });
+                self.on_directory_failed(
+                    turn,
+                    &DiskFailure { directory, reason: error.to_string(), no_room: false },
+                );
             }
         }
     }
@@ -142,6 +145,11 @@ impl Shard {
             self.checkpoints_written.insert((kind, directory), content.clone());
             self.write_file(turn, directory, path, content);
         }
+    }
+
+    /// What the files of this directory hold is not known any more: the next round writes them.
+    pub(super) fn write_checkpoints_again(&mut self, directory: DirectoryIndex) {
+        self.checkpoints_written.retain(|(_, of), _| *of != directory);
     }
 
     pub(super) fn on_shutdown(&mut self, turn: &mut Turn) {

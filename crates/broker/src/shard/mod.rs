@@ -9,11 +9,12 @@ mod gather;
 mod image;
 mod keeping;
 mod messages;
+mod metrics;
 mod produce_wait;
 mod timers;
 mod turn_end;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -110,6 +111,10 @@ pub struct Shard {
     pub(crate) disk: disk::Disk,
     pub(crate) directories: Arc<Directories>,
     pub(crate) watches: BTreeMap<Watcher, Vec<Slot>>,
+    /// Partitions of this node whose log could be neither made nor opened; tried again.
+    without_log: BTreeSet<TopicIdPartition>,
+    /// Monotonic time from which a refused append may be told to the operator again.
+    pub(crate) told_full_until: u64,
     /// Found at the start and not opened yet.
     found_logs: BTreeMap<TopicIdPartition, FoundLog>,
     /// The configuration that was read last, by topic: its partitions follow each other.
@@ -151,6 +156,8 @@ impl Shard {
             directories: logs.directories,
             watches: BTreeMap::new(),
             found_logs: logs.found.into_iter().map(|found| (found.id, found)).collect(),
+            without_log: BTreeSet::new(),
+            told_full_until: 0,
             topic_configs: None,
             doomed: Vec::new(),
             checkpoints: Default::default(),
@@ -218,23 +225,5 @@ impl Shard {
     pub(crate) fn listener_name(&self, call: &Call) -> &str {
         let listener = self.connections.get(&call.connection).and_then(|at| self.node.listener(at.listener));
         listener.map_or("", |listener| &listener.name)
-    }
-
-    fn on_read_metrics(&mut self, turn: &mut Turn) {
-        let mut metrics = self.metrics.clone();
-        metrics.connections = self.connections.len() as u64;
-        metrics.partitions = self.partitions.len() as u64;
-        metrics.offline_log_directories = self.disk.failed.len() as u64;
-        for partition in self.partitions.iter().filter(|partition| partition.replica.is_leader()) {
-            metrics.leaders += 1;
-            let behind = partition.replica.in_sync_replicas.len() < partition.replica.replicas.len();
-            metrics.under_replicated_partitions += u64::from(behind);
-        }
-        metrics.purgatory_produce = self.produces.len() as u64;
-        metrics.purgatory_fetch = self.fetches.len() as u64;
-        metrics.fetch_sessions = self.sessions.len() as u64;
-        metrics.fetch_session_partitions = self.sessions.partition_count() as u64;
-        metrics.fetch_session_evictions = self.sessions.evictions;
-        turn.effects.push(Effect::Metrics(Box::new(metrics)));
     }
 }

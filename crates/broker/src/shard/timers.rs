@@ -78,7 +78,10 @@ impl Shard {
             match kind {
                 Kind::Retention => self.retain(turn),
                 Kind::ExpireProducers => self.expire_producers(turn),
-                Kind::RemoveFiles => self.remove_files(turn),
+                Kind::RemoveFiles => {
+                    self.remove_files(turn);
+                    self.add_missing_partitions(turn);
+                }
                 Kind::FlushByTime => self.flush_by_time(turn),
                 Kind::RecoveryPoints => self.checkpoint(turn, CheckpointKind::RecoveryPoint, false),
                 Kind::LogStarts => self.checkpoint(turn, CheckpointKind::LogStart, false),

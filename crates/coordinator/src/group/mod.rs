@@ -21,6 +21,7 @@ mod shard;
 mod state;
 mod subscription;
 mod turn;
+mod view;
 
 pub use config::GroupConfig;
 pub use io::{
@@ -29,3 +30,4 @@ pub use io::{
 pub use offsets::CommittedOffset;
 pub use replay::{ReplayError, ReplayRecord};
 pub use shard::GroupShard;
+pub use view::GroupView;

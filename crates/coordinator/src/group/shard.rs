@@ -24,7 +24,7 @@ const SWEEP_GROUPS_MAX: usize = 1_000;
 /// The groups whose ids fall on one partition of `__consumer_offsets`.
 #[derive(Debug, Default)]
 pub struct GroupShard {
-    groups: Groups,
+    pub(super) groups: Groups,
     /// One row for each group that waits for a time.
     timers: BTreeSet<(u64, Str)>,
     writes: Writes,

@@ -13,6 +13,10 @@ pub(crate) static ROWS: &[Definition] = &[
     int("barnabas.shards", Text("0"))
         .at_least(0)
         .doc("Threads that own partitions and connections; 0 is one for each core."),
+    long("barnabas.request.memory.max.bytes", Text("268435456"))
+        .at_least(1 << 20)
+        .doc("Bytes of requests that the node holds at once. Past it no further request is read until some are answered; \
+              a request that has begun to arrive and stands still meanwhile loses its connection."),
     string("barnabas.metrics.listener", Text(""))
         .doc("Where metrics and health are served, as host:port; empty is nowhere."),
 ];
