@@ -126,17 +126,20 @@ impl Shard {
         token: DiskToken,
         result: Result<(), DiskFailure>,
     ) {
-        let job = self.disk.jobs.remove(&token);
-        if let (Err(failure), Some(Job::File)) = (&result, &job)
-            && failure.no_room
-        {
-            self.tell_full(turn, format!("checkpoints wait for room: {failure}"));
-            return self.write_checkpoints_again(failure.directory);
+        match (self.disk.jobs.remove(&token), result) {
+            (Some(Job::File), Err(failure)) if failure.no_room => {
+                self.tell_full(turn, format!("checkpoints wait for room: {failure}"));
+                self.write_checkpoints_again(failure.directory);
+            }
+            (_, Err(failure)) => self.on_directory_failed(turn, &failure),
+            (Some(Job::Flush { directory, parts }), Ok(())) => self.on_flushed(directory, parts),
+            (Some(Job::File) | None, Ok(())) => {}
         }
-        if let Err(failure) = result {
-            return self.on_directory_failed(turn, &failure);
-        }
-        let Some(Job::Flush { directory, parts }) = job else { return };
+        // a stop waits for every job, whatever kind comes last
+        self.finish_stopping(turn);
+    }
+
+    fn on_flushed(&mut self, directory: DirectoryIndex, parts: Vec<(TopicIdPartition, FlushedTo)>) {
         self.disk.flushing.remove(&directory);
         for (id, to) in parts {
             let Some(slot) = self.partitions.slot(&id) else { continue };
@@ -146,7 +149,6 @@ impl Shard {
                 self.partitions.mark_changed(slot);
             }
         }
-        self.finish_stopping(turn);
     }
 
     pub(crate) fn fail_directory_of(&mut self, turn: &mut Turn, slot: Slot, reason: String) {

@@ -90,6 +90,10 @@ impl Shard {
 
     /// Tells shard 0 this shard's lines; shard 0 writes the files when it has those of all.
     pub(super) fn checkpoint(&mut self, turn: &mut Turn, kind: CheckpointKind, last: bool) {
+        // the clock goes on while a stop waits for the disk, and must not take back the last word
+        if self.stopping && !last {
+            return;
+        }
         let entry = |partition: &crate::partition::Partition| {
             let log = &partition.log.0;
             let offset = match kind {
