@@ -113,7 +113,7 @@ pub enum Effect {
         to: ActorId,
         message: Message,
     },
-    /// Sync these files, then these directories, on a disk worker; then `Event::DiskDone`.
+    /// Sync these files, then these directories that still exist, on a disk worker; then `Event::DiskDone`.
     Flush {
         token: DiskToken,
         directory: DirectoryIndex,

@@ -45,6 +45,13 @@ pub trait FileSystem: Send + Sync + Debug {
     fn remove_directory_all(&self, path: &Path) -> io::Result<()>;
     /// Makes names made, renamed and removed in this directory last.
     fn sync_directory(&self, path: &Path) -> io::Result<()>;
+    /// As `sync_directory`, where a directory that was renamed or removed meanwhile has nothing left to be synced.
+    fn sync_directory_if_exists(&self, path: &Path) -> io::Result<()> {
+        match self.sync_directory(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            result => result,
+        }
+    }
     /// Exclusive for the process; `WouldBlock` where another holds it.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Lock>>;
     /// Total and usable bytes of the volume that holds the path.

@@ -85,7 +85,9 @@ fn work(job: Job) {
         Job::Sync { ticket, files, directories } => {
             let files = files.iter().try_for_each(|file| file.sync());
             let all = files.and_then(|()| {
-                directories.iter().try_for_each(|directory| ticket.file_system.sync_directory(directory))
+                directories
+                    .iter()
+                    .try_for_each(|directory| ticket.file_system.sync_directory_if_exists(directory))
             });
             ticket.done(all);
         }

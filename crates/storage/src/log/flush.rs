@@ -4,12 +4,14 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use platform::{File, FileSystem};
+use platform::{File, FileSystem, OpenMode};
 use types::Offset;
 
 use super::Log;
 use crate::checkpoint::{self, LEADER_EPOCH};
-use crate::error::{Error, Result};
+use crate::error::{At, Error, Result};
+use crate::names::SNAPSHOT;
+use crate::partition_metadata;
 
 /// How far a plan reaches. Given back to the log when the plan is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +37,10 @@ impl FlushPlan {
     pub fn run(&self, file_system: &dyn FileSystem) -> Result<()> {
         let failed = |error| Error::DirectoryFailed { path: self.log_directory.clone(), error };
         self.files.iter().try_for_each(|file| file.sync()).map_err(failed)?;
-        self.directories.iter().try_for_each(|path| file_system.sync_directory(path)).map_err(failed)
+        self.directories
+            .iter()
+            .try_for_each(|path| file_system.sync_directory_if_exists(path))
+            .map_err(failed)
     }
 }
 
@@ -93,6 +98,9 @@ impl Log {
         if !has_room(self.write_epochs())? {
             indexed = self.recovery_point;
         }
+        if std::mem::take(&mut self.unsynced_before) {
+            self.add_files_from_before(&mut files)?;
+        }
         files.append(&mut self.unsynced_files);
         let mut directories = Vec::new();
         if std::mem::take(&mut self.unsynced_names) {
@@ -104,6 +112,18 @@ impl Log {
         self.last_flush_ms = now_ms;
         let to = FlushedTo { offset: self.end_offset, indexed, truncations: self.truncations };
         Ok(FlushPlan { files, directories, to, log_directory: self.place.directory.clone() })
+    }
+
+    /// What stands beside the records and was there at the start.
+    fn add_files_from_before(&self, files: &mut Vec<Arc<dyn File>>) -> Result<()> {
+        let snapshots = self.snapshots.iter().map(|offset| self.place.path(*offset, SNAPSHOT));
+        let named = [partition_metadata::FILE, LEADER_EPOCH].map(|name| self.place.directory.join(name));
+        for path in named.into_iter().chain(snapshots) {
+            if self.place.file_system.exists(&path) {
+                files.push(self.place.file_system.open(&path, OpenMode::Read).at(|| path.clone())?);
+            }
+        }
+        Ok(())
     }
 
     /// The plan was carried out.

@@ -60,6 +60,8 @@ pub struct Log {
     /// Names in the directory, and its own in its parent, to be synced with the next flush.
     unsynced_names: bool,
     unsynced_directory: bool,
+    /// The process before this one died: the small files that it wrote beside the records may not be synced.
+    unsynced_before: bool,
     /// Files renamed to `.deleted`, and when they are to go.
     deleted: Vec<(i64, PathBuf)>,
     random: Random,

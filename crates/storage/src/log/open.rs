@@ -99,6 +99,7 @@ impl Log {
             unsynced_files: Vec::new(),
             unsynced_names: false,
             unsynced_directory: false,
+            unsynced_before: !options.clean,
             deleted: Vec::new(),
             random: Random::new(options.seed),
         };
