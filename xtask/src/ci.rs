@@ -3,14 +3,19 @@
 use anyhow::Result;
 
 use crate::shell::cargo;
+use crate::sim::Sim;
 use crate::{codegen, tidy};
+
+/// Of the simulator's seeds.
+const SIMULATED_SECONDS: u64 = 120;
 
 pub fn run() -> Result<()> {
     cargo(&["fmt", "--all", "--check"])?;
     tidy::run()?;
     codegen::check()?;
     cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
-    test()
+    test()?;
+    Sim { seconds: Some(SIMULATED_SECONDS), ..Sim::default() }.run()
 }
 
 /// Installs what the tests need, and passes them all.

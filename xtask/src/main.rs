@@ -12,6 +12,7 @@ mod install;
 mod metadata_referee;
 mod process;
 mod shell;
+mod sim;
 mod storage_referee;
 mod subject;
 mod tidy;
@@ -40,6 +41,8 @@ enum Command {
     StorageReferee(storage_referee::StorageReferee),
     /// Apache Kafka reads our metadata log and we read its
     MetadataReferee(metadata_referee::MetadataReferee),
+    /// Seeds of the simulator: a whole node with its clients, network and disk, and what goes wrong with them
+    Sim(sim::Sim),
     /// Installs what the tests need, and passes them all
     Test,
     /// Layers, file headers and sizes
@@ -57,6 +60,7 @@ fn main() -> Result<()> {
         Command::Compat(compat) => compat.run(),
         Command::StorageReferee(referee) => referee.run(),
         Command::MetadataReferee(referee) => referee.run(),
+        Command::Sim(sim) => sim.run(),
         Command::Test => ci::test(),
         Command::Tidy => tidy::run(),
         Command::Torture(torture) => torture.run(),

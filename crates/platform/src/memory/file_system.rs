@@ -122,6 +122,21 @@ impl MemoryFileSystem {
         self.state().now_ms = wall_ms;
     }
 
+    /// A planned halt has come: nothing works before `crash` or `kill`.
+    pub fn is_halted(&self) -> bool {
+        self.state().faults.halted
+    }
+
+    /// Bytes of all files.
+    pub fn used(&self) -> u64 {
+        self.state().tree.used(0)
+    }
+
+    /// How much of a file, from its beginning, any crash leaves as it is. None where its name may be lost.
+    pub fn durable_size(&self, path: &Path) -> Option<u64> {
+        self.state().tree.durable_size(path)
+    }
+
     /// Changing calls until now: a scenario's crash points are 0 to this.
     pub fn changes(&self) -> u64 {
         self.state().faults.changes

@@ -41,6 +41,15 @@ pub(super) enum NameChange {
     Rename { from: String, to: String, replaced: Option<NodeId> },
 }
 
+impl NameChange {
+    fn touches(&self, name: &str) -> bool {
+        match self {
+            NameChange::Link { name: other, .. } | NameChange::Unlink { name: other, .. } => other == name,
+            NameChange::Rename { from, to, .. } => from == name || to == name,
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 pub(super) struct DirectoryNode {
     pub(super) names: BTreeMap<String, NodeId>,
@@ -137,6 +146,22 @@ impl Tree {
             self.directory_mut(from.0)?.unsynced.clear();
         }
         Ok(())
+    }
+
+    /// See `MemoryFileSystem::durable_size`.
+    pub(super) fn durable_size(&self, path: &Path) -> Option<u64> {
+        let mut at = 0;
+        for name in names(path) {
+            let directory = self.directory(at).ok()?;
+            if directory.unsynced.iter().any(|change| change.touches(name)) {
+                return None;
+            }
+            at = *directory.names.get(name)?;
+        }
+        let file = self.file(at).ok()?;
+        let unsynced = file.unsynced.iter().map(|write| write.position);
+        let lost = file.lost.iter().map(|(start, _)| *start);
+        Some(unsynced.chain(lost).min().unwrap_or(u64::MAX).min(file.content.len() as u64))
     }
 
     /// Bytes in all files that have a name.

@@ -1,0 +1,53 @@
+//! Bugs planted on purpose, for the proof that the simulator finds such: never there without the feature `planted`.
+
+/// A known bug. Each stands as one condition in the code that would have it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Planted {
+    /// `flush.messages=1`, and the answer leaves before the flush.
+    AckBeforeFlush = 1,
+    /// Recovery counts a batch as whole without its CRC.
+    TornBatchKept,
+    /// Producers are not known any more after a restart.
+    ProducersForgotten,
+    /// A fetch is told a high watermark one past the log's end.
+    HighWatermarkPastEnd,
+    /// An offset commit is answered as soon as it is decided, its records never written.
+    CommitNotAppended,
+    /// A waiting fetch is not told of what happens on another shard.
+    WakeLost,
+    /// The answer of a deleted topic leaves, and the topic comes back with the next start.
+    DeletionForgotten,
+}
+
+impl Planted {
+    pub const ALL: [Planted; 7] = [
+        Planted::AckBeforeFlush,
+        Planted::TornBatchKept,
+        Planted::ProducersForgotten,
+        Planted::HighWatermarkPastEnd,
+        Planted::CommitNotAppended,
+        Planted::WakeLost,
+        Planted::DeletionForgotten,
+    ];
+}
+
+#[cfg(feature = "planted")]
+static CHOSEN: std::sync::atomic::AtomicU8 = std::sync::atomic::AtomicU8::new(0);
+
+/// From now on this bug is there, and no other.
+#[cfg(feature = "planted")]
+pub fn plant(bug: Option<Planted>) {
+    CHOSEN.store(bug.map_or(0, |bug| bug as u8), std::sync::atomic::Ordering::Relaxed);
+}
+
+#[cfg(feature = "planted")]
+pub fn is_planted(bug: Planted) -> bool {
+    CHOSEN.load(std::sync::atomic::Ordering::Relaxed) == bug as u8
+}
+
+#[cfg(not(feature = "planted"))]
+#[inline(always)]
+pub const fn is_planted(_: Planted) -> bool {
+    false
+}

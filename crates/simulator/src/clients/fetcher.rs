@@ -1,0 +1,354 @@
+//! A reader of some partitions: with a fetch session or without, waiting long or not at all, from everywhere. It holds
+//! every record and every high watermark against the model.
+
+use std::collections::BTreeMap;
+
+use protocol::messages::fetch_request::{FetchPartition, FetchTopic, ForgottenTopic};
+use protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
+use protocol::messages::{FetchRequest, FetchResponse, ListOffsetsRequest, ListOffsetsResponse};
+use protocol::{ApiKey, ErrorCode, Response, Str};
+use types::{TopicIdPartition, Uuid};
+
+use super::Program;
+use super::reading::{self, Asked};
+use crate::commands::{Api, Reply};
+use crate::invariants::liveness::Standing;
+use crate::model::{Model, Stage};
+
+const PARTITIONS_MAX: usize = 8;
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Position {
+    /// None: to be asked for.
+    offset: Option<i64>,
+    /// What the session knows.
+    told: Option<i64>,
+    /// The highest that this connection was told.
+    high_watermark: i64,
+    /// Losses of power when the offset was known to be there.
+    power_losses: u64,
+}
+
+enum Question {
+    Fetch { asked: BTreeMap<TopicIdPartition, Asked> },
+    Offsets { sentinel: i64, asked: BTreeMap<TopicIdPartition, Asked> },
+}
+
+#[derive(Default)]
+pub struct Fetcher {
+    connected: bool,
+    uses_session: bool,
+    session: i32,
+    epoch: i32,
+    version: i16,
+    positions: BTreeMap<TopicIdPartition, Position>,
+    question: Option<(i32, Question)>,
+    records: u64,
+}
+
+impl Fetcher {
+    pub fn new() -> Fetcher {
+        Fetcher::default()
+    }
+
+    /// Drops partitions of topics that are gone and takes on others.
+    fn choose(&mut self, api: &mut Api<'_>) {
+        self.positions.retain(|id, _| api.model.is_live(id.topic_id));
+        let live = api.model.live_topics();
+        if live.is_empty() || self.positions.len() >= PARTITIONS_MAX {
+            return;
+        }
+        let topic = &api.model.topics[live[api.random.below(live.len() as u64) as usize]];
+        let partition = api.random.below(topic.partitions.max(1) as u64) as i32;
+        self.positions.entry(TopicIdPartition { topic_id: topic.id, partition }).or_default();
+    }
+
+    fn asked(&self, api: &mut Api<'_>, id: TopicIdPartition, offset: i64, min_bytes: i32) -> Asked {
+        Asked {
+            offset,
+            sent_at: api.now,
+            floor: api.model.log(id).visible_end,
+            high_watermark_before: self.positions.get(&id).map_or(0, |position| position.high_watermark),
+            min_bytes_is_one: min_bytes == 1,
+            power_losses: self.positions.get(&id).map_or(0, |position| position.power_losses),
+        }
+    }
+
+    fn ask_offsets(&mut self, api: &mut Api<'_>, ids: Vec<TopicIdPartition>) {
+        let version = api.version(ApiKey::ListOffsets, 1, 9);
+        let sentinel = match api.random.below(8) {
+            0 | 1 => -1,
+            2 => api.wall_ms - api.random.below(20_000) as i64,
+            3 if version >= 7 => -3,
+            _ => -2,
+        };
+        let mut topics: BTreeMap<Str, Vec<ListOffsetsPartition>> = BTreeMap::new();
+        let mut asked = BTreeMap::new();
+        for id in ids {
+            let Some(name) = api.model.topic(id.topic_id).map(|topic| topic.name.clone()) else { continue };
+            let partition = ListOffsetsPartition {
+                partition_index: id.partition,
+                current_leader_epoch: -1,
+                timestamp: sentinel,
+            };
+            topics.entry(name).or_default().push(partition);
+            asked.insert(id, self.asked(api, id, 0, 1));
+        }
+        let topics =
+            topics.into_iter().map(|(name, partitions)| ListOffsetsTopic { name, partitions }).collect();
+        let request = ListOffsetsRequest { replica_id: -1, topics, ..Default::default() };
+        let correlation = api.send(version, request);
+        self.question = Some((correlation, Question::Offsets { sentinel, asked }));
+    }
+
+    fn fetch(&mut self, api: &mut Api<'_>) {
+        let full = !self.uses_session || self.session == 0;
+        let max_wait_ms = [0, 100, 500, 3000][api.random.below(4) as usize];
+        let min_bytes = if api.random.one_in(6) { 5000 } else { 1 };
+        let (mut topics, mut asked) = (BTreeMap::<Uuid, Vec<FetchPartition>>::new(), BTreeMap::new());
+        let most = if api.random.one_in(4) { 200 } else { 1 << 20 };
+        let ids: Vec<TopicIdPartition> = self.positions.keys().copied().collect();
+        for id in ids {
+            let Some(position) = self.positions.get(&id) else { continue };
+            let Some(offset) = position.offset else { continue };
+            let told = position.told;
+            asked.insert(id, self.asked(api, id, offset, min_bytes));
+            if full || told != Some(offset) {
+                let partition = FetchPartition {
+                    partition: id.partition,
+                    fetch_offset: offset,
+                    current_leader_epoch: -1,
+                    last_fetched_epoch: -1,
+                    log_start_offset: -1,
+                    partition_max_bytes: most,
+                    ..Default::default()
+                };
+                topics.entry(id.topic_id).or_default().push(partition);
+                if let Some(position) = self.positions.get_mut(&id) {
+                    position.told = Some(offset);
+                }
+            }
+        }
+        let version = self.version;
+        let topics = topics
+            .into_iter()
+            .map(|(id, partitions)| {
+                let (topic, topic_id) = name_or_id(api.model, id, version);
+                FetchTopic { topic, topic_id, partitions }
+            })
+            .collect();
+        let request = FetchRequest {
+            replica_id: -1,
+            max_wait_ms,
+            min_bytes,
+            max_bytes: 1 << 22,
+            isolation_level: api.random.below(2) as i8,
+            session_id: if self.uses_session { self.session } else { 0 },
+            session_epoch: if self.uses_session { self.epoch } else { -1 },
+            topics,
+            forgotten_topics_data: Vec::<ForgottenTopic>::new(),
+            ..Default::default()
+        };
+        let correlation = api.send(version, request);
+        self.question = Some((correlation, Question::Fetch { asked }));
+    }
+
+    fn on_fetched(
+        &mut self,
+        api: &mut Api<'_>,
+        response: &FetchResponse,
+        asked: &BTreeMap<TopicIdPartition, Asked>,
+    ) {
+        api.saw(ApiKey::Fetch, response.error_code);
+        if response.error_code != 0 {
+            return self.forget_session();
+        }
+        if self.uses_session {
+            self.session = response.session_id;
+            self.epoch = if self.session == 0 { 0 } else { self.epoch + 1 };
+            if self.session == 0 {
+                self.positions.values_mut().for_each(|position| position.told = None);
+            }
+        }
+        for topic in &response.responses {
+            for data in &topic.partitions {
+                let found = asked.iter().find(|(id, _)| {
+                    id.partition == data.partition_index
+                        && api.model.topic(id.topic_id).is_some_and(|known| match self.version {
+                            13.. => known.id == topic.topic_id,
+                            _ => known.name == topic.topic,
+                        })
+                });
+                // partitions of topics deleted since stay in a session until it ends
+                let Some((id, asked)) = found else { continue };
+                self.on_partition(api, *id, asked, data);
+            }
+        }
+    }
+
+    fn on_partition(
+        &mut self,
+        api: &mut Api<'_>,
+        id: TopicIdPartition,
+        asked: &Asked,
+        data: &protocol::messages::fetch_response::PartitionData,
+    ) {
+        api.saw(ApiKey::Fetch, data.error_code);
+        if !api.model.is_live(id.topic_id) {
+            return;
+        }
+        let Some(position) = self.positions.get_mut(&id) else { return };
+        match ErrorCode::from(data.error_code) {
+            ErrorCode::None => {
+                let next = reading::check(api, id, asked, data);
+                self.records += (next - asked.offset) as u64;
+                position.offset = Some(next);
+                position.power_losses = api.model.power_losses;
+                position.high_watermark = data.high_watermark;
+                let log = api.model.log(id);
+                log.start = log.start.max(data.log_start_offset);
+            }
+            ErrorCode::OffsetOutOfRange => {
+                reading::out_of_range(api, id, asked);
+                position.offset = None;
+                position.told = None;
+            }
+            code @ (ErrorCode::UnknownTopicOrPartition | ErrorCode::UnknownTopicId) => {
+                position.told = None;
+                reading::unknown_topic(api, id, code);
+            }
+            _ => position.told = None,
+        }
+    }
+
+    fn on_offsets(
+        &mut self,
+        api: &mut Api<'_>,
+        response: &ListOffsetsResponse,
+        sentinel: i64,
+        asked: &BTreeMap<TopicIdPartition, Asked>,
+    ) {
+        for topic in &response.topics {
+            for answer in &topic.partitions {
+                api.saw(ApiKey::ListOffsets, answer.error_code);
+                let named = |id: &&TopicIdPartition| {
+                    id.partition == answer.partition_index
+                        && api.model.topic(id.topic_id).is_some_and(|known| known.name == topic.name)
+                };
+                let Some(id) = asked.keys().find(named).copied() else { continue };
+                if answer.error_code != 0 || !api.model.is_live(id.topic_id) {
+                    continue;
+                }
+                let (offset, floor) = (answer.offset, asked[&id].floor);
+                let bound = api.model.log(id).end_bound;
+                if sentinel == -1 && (offset < floor || offset > bound) {
+                    api.model.violation(format!(
+                        "the end of {id} is said to be {offset}; {floor} was shown before, {bound} sent"
+                    ));
+                }
+                if offset > bound {
+                    api.model
+                        .violation(format!("ListOffsets {sentinel} of {id} gives {offset}, past {bound}"));
+                }
+                if let Some(position) = self.positions.get_mut(&id)
+                    && position.offset.is_none()
+                {
+                    position.offset = Some(offset).filter(|offset| *offset >= 0);
+                    position.power_losses = api.model.power_losses;
+                }
+            }
+        }
+    }
+
+    fn forget_session(&mut self) {
+        (self.session, self.epoch) = (0, 0);
+        self.positions.values_mut().for_each(|position| position.told = None);
+    }
+}
+
+fn name_or_id(model: &Model, id: Uuid, version: i16) -> (Str, Uuid) {
+    let name = model.topic(id).map(|topic| topic.name.clone()).unwrap_or_default();
+    if version >= 13 { (Str::default(), id) } else { (name, Uuid::ZERO) }
+}
+
+impl Program for Fetcher {
+    fn wake(&mut self, api: &mut Api<'_>) {
+        if !self.connected {
+            self.connected = true;
+            api.connect();
+            self.uses_session = api.random.one_in(2);
+            self.version = api.version(ApiKey::Fetch, 4, i16::MAX);
+            // sessions came with version 7
+            self.uses_session &= self.version >= 7;
+            self.forget_session();
+            self.positions.values_mut().for_each(|position| position.high_watermark = 0);
+        }
+        if self.question.is_some() {
+            return;
+        }
+        let before = self.positions.len();
+        self.choose(api);
+        if self.positions.len() < before && self.uses_session {
+            self.forget_session();
+        }
+        let lost: Vec<_> =
+            self.positions.iter().filter(|(_, at)| at.offset.is_none()).map(|(id, _)| *id).collect();
+        if !lost.is_empty() {
+            self.ask_offsets(api, lost);
+        } else if api.random.one_in(20) && !self.positions.is_empty() {
+            let all = self.positions.keys().copied().collect();
+            self.ask_offsets(api, all);
+        } else if !self.positions.is_empty() {
+            if api.random.one_in(60) && !api.model.calm {
+                // reads again from somewhere else
+                let at = api.random.below(self.positions.len() as u64) as usize;
+                if let Some(position) = self.positions.values_mut().nth(at) {
+                    position.offset = None;
+                }
+            }
+            self.fetch(api);
+        } else {
+            api.wake_in_about(50_000);
+        }
+    }
+
+    fn on_reply(&mut self, api: &mut Api<'_>, reply: Reply) {
+        let Some((correlation, question)) = self.question.take() else {
+            return api.model.violation("an answer that a reader did not ask for");
+        };
+        if correlation != reply.correlation {
+            return api.model.violation("an answer to another question of a reader");
+        }
+        match (&reply.response, question) {
+            (Response::Fetch(response), Question::Fetch { asked }) => self.on_fetched(api, response, &asked),
+            (Response::ListOffsets(response), Question::Offsets { sentinel, asked }) => {
+                self.on_offsets(api, response, sentinel, &asked);
+            }
+            _ => api.model.violation("an answer of another kind than was asked for"),
+        }
+        api.wake_in_about(5_000);
+    }
+
+    fn on_closed(&mut self, api: &mut Api<'_>) {
+        self.connected = false;
+        self.question = None;
+        api.wake_in_about(20_000);
+    }
+
+    fn calm(&mut self) {}
+
+    fn standing(&self, model: &Model) -> Standing {
+        for (id, position) in &self.positions {
+            let live = model.topic(id.topic_id).is_some_and(|topic| topic.stage == Stage::Live);
+            let end = model.logs.get(id).map_or(0, |log| log.shown_end);
+            if live && position.offset != Some(end) {
+                return Standing::Stuck(format!("{id} ends at {end}, read to {:?}", position.offset));
+            }
+        }
+        Standing::Good
+    }
+
+    fn name(&self) -> &'static str {
+        "fetcher"
+    }
+}

@@ -1,0 +1,516 @@
+//! A member of a group: joins, is given partitions, commits ever higher offsets, sends heartbeats, and now and then
+//! stalls, leaves or dies. The leader shares out the partitions; static members come back under their instance id.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use protocol::messages::join_group_request::JoinGroupRequestProtocol;
+use protocol::messages::leave_group_request::MemberIdentity;
+use protocol::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
+use protocol::messages::offset_fetch_request::{
+    OffsetFetchRequestGroup, OffsetFetchRequestTopic, OffsetFetchRequestTopics,
+};
+use protocol::messages::sync_group_request::SyncGroupRequestAssignment;
+use protocol::messages::*;
+use protocol::{ApiKey, ErrorCode, Request, Response, Str};
+
+use super::Program;
+use crate::commands::{Api, Reply};
+use crate::invariants::commits::{self, Place};
+use crate::invariants::liveness::Standing;
+use crate::model::Model;
+
+const SESSION_MS: i32 = 2000;
+const REBALANCE_MS: i32 = 3000;
+
+enum Question {
+    Coordinator,
+    Join,
+    Sync,
+    Heartbeat,
+    Leave,
+    Commit(Vec<(Place, i64)>),
+    Offsets(Vec<Place>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Looking,
+    Joining,
+    Syncing,
+    Stable,
+}
+
+pub struct Member {
+    group: String,
+    instance: Option<String>,
+    id: String,
+    generation: i32,
+    protocol: String,
+    /// The shares that a leader hands out.
+    shares: Vec<SyncGroupRequestAssignment>,
+    assigned: Vec<(String, i32)>,
+    offsets: BTreeMap<(String, i32), i64>,
+    state: State,
+    connected: bool,
+    question: Option<(i32, Question)>,
+    commits_in_calm: u64,
+    is_calm: bool,
+}
+
+impl Member {
+    pub fn new(group: String, instance: Option<String>) -> Member {
+        Member {
+            group,
+            instance,
+            id: String::new(),
+            generation: -1,
+            protocol: String::new(),
+            shares: Vec::new(),
+            assigned: Vec::new(),
+            offsets: BTreeMap::new(),
+            state: State::Looking,
+            connected: false,
+            question: None,
+            commits_in_calm: 0,
+            is_calm: false,
+        }
+    }
+
+    fn ask(&mut self, api: &mut Api<'_>, version: i16, request: impl Into<Request>, question: Question) {
+        let correlation = api.send(version, request);
+        self.question = Some((correlation, question));
+    }
+
+    fn group_id(&self) -> Str {
+        Str::from(self.group.clone())
+    }
+
+    fn member_id(&self) -> Str {
+        Str::from(self.id.clone())
+    }
+
+    fn instance_id(&self) -> Option<Str> {
+        self.instance.clone().map(Str::from)
+    }
+
+    /// Instance ids came with these versions.
+    fn least(&self, with_instance: i16, without: i16) -> i16 {
+        if self.instance.is_some() { with_instance } else { without }
+    }
+
+    fn look(&mut self, api: &mut Api<'_>) {
+        let version = api.version(ApiKey::FindCoordinator, 0, 6);
+        let request = match version {
+            4.. => FindCoordinatorRequest { coordinator_keys: vec![self.group_id()], ..Default::default() },
+            _ => FindCoordinatorRequest { key: self.group_id(), ..Default::default() },
+        };
+        self.ask(api, version, request, Question::Coordinator);
+    }
+
+    fn join(&mut self, api: &mut Api<'_>) {
+        let version = api.version(ApiKey::JoinGroup, self.least(5, 2), 9);
+        let protocol = |name: &'static str| JoinGroupRequestProtocol {
+            name: Str::from_static(name),
+            metadata: Bytes::from(format!("of {}", api.client)),
+        };
+        let request = JoinGroupRequest {
+            group_id: self.group_id(),
+            session_timeout_ms: SESSION_MS,
+            rebalance_timeout_ms: REBALANCE_MS,
+            member_id: self.member_id(),
+            group_instance_id: self.instance_id(),
+            protocol_type: "consumer".into(),
+            protocols: vec![protocol("range"), protocol("roundrobin")],
+            reason: None,
+        };
+        self.ask(api, version, request, Question::Join);
+    }
+
+    fn sync(&mut self, api: &mut Api<'_>) {
+        let version = api.version(ApiKey::SyncGroup, self.least(3, 0), 5);
+        let is_new = version >= 5;
+        let request = SyncGroupRequest {
+            group_id: self.group_id(),
+            generation_id: self.generation,
+            member_id: self.member_id(),
+            group_instance_id: self.instance_id(),
+            protocol_type: is_new.then(|| "consumer".into()),
+            protocol_name: is_new.then(|| Str::from(self.protocol.clone())),
+            assignments: std::mem::take(&mut self.shares),
+        };
+        self.ask(api, version, request, Question::Sync);
+    }
+
+    fn heartbeat(&mut self, api: &mut Api<'_>) {
+        let version = api.version(ApiKey::Heartbeat, self.least(3, 0), 4);
+        let request = HeartbeatRequest {
+            group_id: self.group_id(),
+            generation_id: self.generation,
+            member_id: self.member_id(),
+            group_instance_id: self.instance_id(),
+        };
+        self.ask(api, version, request, Question::Heartbeat);
+    }
+
+    fn leave(&mut self, api: &mut Api<'_>) {
+        let version = api.version(ApiKey::LeaveGroup, self.least(3, 0), 5);
+        let mut request = LeaveGroupRequest { group_id: self.group_id(), ..Default::default() };
+        match version {
+            3.. => {
+                request.members = vec![MemberIdentity {
+                    member_id: self.member_id(),
+                    group_instance_id: self.instance_id(),
+                    reason: None,
+                }]
+            }
+            _ => request.member_id = self.member_id(),
+        }
+        self.ask(api, version, request, Question::Leave);
+    }
+
+    fn place(&self, topic: &str, partition: i32) -> Place {
+        (self.group.clone(), topic.to_owned(), partition)
+    }
+
+    fn commit(&mut self, api: &mut Api<'_>) {
+        let version = api.version(ApiKey::OffsetCommit, self.least(7, 2), 9);
+        let (mut topics, mut made) = (Vec::<OffsetCommitRequestTopic>::new(), Vec::new());
+        let known: Vec<((String, i32), i64)> =
+            self.offsets.iter().map(|(key, offset)| (key.clone(), *offset)).collect();
+        for ((topic, partition), offset) in known {
+            let value = offset + 1 + api.random.below(20) as i64;
+            let place = self.place(&topic, partition);
+            api.model.commits.sent(&place, value, api.now);
+            made.push((place, value));
+            self.offsets.insert((topic.clone(), partition), value);
+            let data = OffsetCommitRequestPartition {
+                partition_index: partition,
+                committed_offset: value,
+                committed_leader_epoch: -1,
+                committed_metadata: Some("m".into()),
+            };
+            match topics.iter_mut().find(|other| *other.name == *topic) {
+                Some(topic) => topic.partitions.push(data),
+                None => topics.push(OffsetCommitRequestTopic {
+                    name: Str::from(topic),
+                    partitions: vec![data],
+                    ..Default::default()
+                }),
+            }
+        }
+        let request = OffsetCommitRequest {
+            group_id: self.group_id(),
+            generation_id_or_member_epoch: self.generation,
+            member_id: self.member_id(),
+            group_instance_id: self.instance_id(),
+            retention_time_ms: -1,
+            topics,
+        };
+        self.ask(api, version, request, Question::Commit(made));
+    }
+
+    fn fetch_offsets(&mut self, api: &mut Api<'_>) {
+        let version = api.version(ApiKey::OffsetFetch, 1, 9);
+        let mut topics: BTreeMap<String, Vec<i32>> = BTreeMap::new();
+        let mut places = Vec::new();
+        for (topic, partition) in &self.assigned {
+            topics.entry(topic.clone()).or_default().push(*partition);
+            places.push(self.place(topic, *partition));
+        }
+        let request = if version >= 8 {
+            let topic = |(name, partition_indexes)| OffsetFetchRequestTopics {
+                name: Str::from(name),
+                partition_indexes,
+                ..Default::default()
+            };
+            let topics = Some(topics.into_iter().map(topic).collect());
+            let group = OffsetFetchRequestGroup { group_id: self.group_id(), topics, ..Default::default() };
+            OffsetFetchRequest { groups: vec![group], ..Default::default() }
+        } else {
+            let topic = |(name, partition_indexes)| OffsetFetchRequestTopic {
+                name: Str::from(name),
+                partition_indexes,
+            };
+            let topics = Some(topics.into_iter().map(topic).collect());
+            OffsetFetchRequest { group_id: self.group_id(), topics, ..Default::default() }
+        };
+        self.ask(api, version, request, Question::Offsets(places));
+    }
+
+    fn share_out(&mut self, api: &mut Api<'_>, members: &[join_group_response::JoinGroupResponseMember]) {
+        let mut all = Vec::new();
+        for number in 0..super::admin_lasting().min(api.model.topics.len()) {
+            let topic = &api.model.topics[number];
+            all.extend((0..topic.partitions).map(|partition| format!("{}/{partition}", topic.name)));
+        }
+        self.shares = members
+            .iter()
+            .enumerate()
+            .map(|(at, member)| {
+                let mine = all.iter().enumerate().filter(|(n, _)| n % members.len() == at);
+                let text = mine.map(|(_, name)| name.as_str()).collect::<Vec<_>>().join(",");
+                SyncGroupRequestAssignment {
+                    member_id: member.member_id.clone(),
+                    assignment: Bytes::from(text),
+                }
+            })
+            .collect();
+    }
+
+    fn on_joined(&mut self, api: &mut Api<'_>, response: &JoinGroupResponse, sent_at: u64) {
+        match ErrorCode::from(response.error_code) {
+            ErrorCode::None => {
+                self.id = response.member_id.to_string();
+                self.generation = response.generation_id;
+                self.protocol = response.protocol_name.as_deref().unwrap_or_default().to_owned();
+                let found = api.model.generations.joined(&self.group, &self.id, self.generation, sent_at);
+                api.model.violations.extend(found);
+                self.shares.clear();
+                if response.leader == response.member_id && !response.skip_assignment {
+                    self.share_out(api, &response.members);
+                }
+                self.state = State::Syncing;
+            }
+            ErrorCode::MemberIdRequired => self.id = response.member_id.to_string(),
+            code => self.start_over(code),
+        }
+    }
+
+    fn on_synced(&mut self, api: &mut Api<'_>, response: &SyncGroupResponse) {
+        if response.error_code != 0 {
+            return self.start_over(ErrorCode::from(response.error_code));
+        }
+        let text = String::from_utf8_lossy(&response.assignment).into_owned();
+        let part = |name: &str| {
+            let (topic, partition) = name.split_once('/')?;
+            Some((topic.to_owned(), partition.parse().ok()?))
+        };
+        self.assigned = text.split(',').filter_map(part).collect();
+        self.offsets.clear();
+        self.state = State::Stable;
+        api.coverage.count("transition", "group stable");
+        // who comes back under an instance id takes over what his former self had
+        let owner = self.instance.as_ref().unwrap_or(&self.id);
+        let found = api.model.ownership.check(&self.group, self.generation, owner, &self.assigned);
+        api.model.violations.extend(found);
+        api.model.generations.synced(&self.group, self.generation, api.now);
+    }
+
+    fn on_offsets(&mut self, api: &mut Api<'_>, response: &OffsetFetchResponse, places: &[Place], at: u64) {
+        let mut found = Vec::new();
+        for group in &response.groups {
+            api.saw(ApiKey::OffsetFetch, group.error_code);
+            if group.error_code != 0 {
+                return;
+            }
+            for topic in &group.topics {
+                let one = |partition: &offset_fetch_response::OffsetFetchResponsePartitions| {
+                    (
+                        topic.name.to_string(),
+                        partition.partition_index,
+                        partition.committed_offset,
+                        partition.error_code,
+                    )
+                };
+                found.extend(topic.partitions.iter().map(one));
+            }
+        }
+        if response.error_code != 0 {
+            return;
+        }
+        for topic in &response.topics {
+            let one = |partition: &offset_fetch_response::OffsetFetchResponsePartition| {
+                (
+                    topic.name.to_string(),
+                    partition.partition_index,
+                    partition.committed_offset,
+                    partition.error_code,
+                )
+            };
+            found.extend(topic.partitions.iter().map(one));
+        }
+        for (topic, partition, offset, code) in found {
+            api.saw(ApiKey::OffsetFetch, code);
+            let place = self.place(&topic, partition);
+            if code != 0 || !places.contains(&place) {
+                continue;
+            }
+            commits::check(api.model, &place, offset, at);
+            let known = self.offsets.entry((topic, partition)).or_insert(0);
+            *known = offset.max(*known);
+        }
+    }
+
+    fn on_committed(
+        &mut self,
+        api: &mut Api<'_>,
+        response: &OffsetCommitResponse,
+        made: Vec<(Place, i64)>,
+        sent_at: u64,
+    ) {
+        let mut worst = ErrorCode::None;
+        for topic in &response.topics {
+            for answer in &topic.partitions {
+                api.saw(ApiKey::OffsetCommit, answer.error_code);
+                let place = self.place(&topic.name, answer.partition_index);
+                let Some((_, value)) = made.iter().find(|(other, _)| *other == place) else {
+                    api.model.violation("an offset in a commit's answer that was not committed");
+                    continue;
+                };
+                match ErrorCode::from(answer.error_code) {
+                    ErrorCode::None => {
+                        api.model.commits.acknowledged(&place, *value, sent_at, api.now);
+                        self.commits_in_calm += u64::from(self.is_calm);
+                    }
+                    code @ (ErrorCode::IllegalGeneration
+                    | ErrorCode::UnknownMemberId
+                    | ErrorCode::FencedInstanceId
+                    | ErrorCode::RebalanceInProgress) => {
+                        api.model.commits.refused(&place, *value, sent_at);
+                        worst = code;
+                    }
+                    code => worst = code,
+                }
+            }
+        }
+        self.start_over(worst);
+    }
+
+    fn start_over(&mut self, code: ErrorCode) {
+        match code {
+            ErrorCode::None => {}
+            ErrorCode::UnknownMemberId | ErrorCode::FencedInstanceId => {
+                self.id.clear();
+                self.generation = -1;
+                self.state = State::Joining;
+            }
+            ErrorCode::RebalanceInProgress | ErrorCode::IllegalGeneration => self.state = State::Joining,
+            _ => self.state = State::Looking,
+        }
+    }
+
+    /// Now and then a member does what members do.
+    fn misbehave(&mut self, api: &mut Api<'_>) -> bool {
+        if api.model.calm || !api.random.one_in(25) {
+            return false;
+        }
+        match api.random.below(3) {
+            0 => {
+                api.coverage.count("transition", "member stalls");
+                api.wake_in_about(3_000_000);
+            }
+            1 => {
+                api.coverage.count("transition", "member leaves");
+                self.leave(api);
+            }
+            _ => {
+                api.coverage.count("transition", "member dies");
+                api.close();
+                self.connected = false;
+                self.question = None;
+                self.id.clear();
+                self.generation = -1;
+                self.state = State::Looking;
+                api.wake_in_about(500_000);
+            }
+        }
+        true
+    }
+}
+
+impl Program for Member {
+    fn wake(&mut self, api: &mut Api<'_>) {
+        if !self.connected {
+            self.connected = true;
+            self.state = State::Looking;
+            api.connect();
+        }
+        if self.question.is_some() {
+            return;
+        }
+        match self.state {
+            State::Looking => self.look(api),
+            State::Joining => self.join(api),
+            State::Syncing => self.sync(api),
+            State::Stable => {
+                if self.misbehave(api) {
+                } else if self.offsets.len() < self.assigned.len() {
+                    self.fetch_offsets(api);
+                } else if !self.offsets.is_empty() && api.random.one_in(2) {
+                    self.commit(api);
+                } else if !self.offsets.is_empty() && api.random.one_in(3) {
+                    self.fetch_offsets(api);
+                } else {
+                    self.heartbeat(api);
+                }
+            }
+        }
+    }
+
+    fn on_reply(&mut self, api: &mut Api<'_>, reply: Reply) {
+        let Some((correlation, question)) = self.question.take() else {
+            return api.model.violation("an answer that a member did not ask for");
+        };
+        if correlation != reply.correlation {
+            return api.model.violation("an answer to another question of a member");
+        }
+        match (&reply.response, question) {
+            (Response::FindCoordinator(response), Question::Coordinator) => {
+                let code = response.coordinators.first().map_or(response.error_code, |one| one.error_code);
+                api.saw(ApiKey::FindCoordinator, code);
+                if code == 0 {
+                    self.state = State::Joining;
+                }
+            }
+            (Response::JoinGroup(response), Question::Join) => {
+                api.saw(ApiKey::JoinGroup, response.error_code);
+                self.on_joined(api, response, reply.sent_at);
+            }
+            (Response::SyncGroup(response), Question::Sync) => {
+                api.saw(ApiKey::SyncGroup, response.error_code);
+                self.on_synced(api, response);
+            }
+            (Response::Heartbeat(response), Question::Heartbeat) => {
+                api.saw(ApiKey::Heartbeat, response.error_code);
+                self.start_over(ErrorCode::from(response.error_code));
+            }
+            (Response::LeaveGroup(response), Question::Leave) => {
+                api.saw(ApiKey::LeaveGroup, response.error_code);
+                self.start_over(ErrorCode::UnknownMemberId);
+            }
+            (Response::OffsetCommit(response), Question::Commit(made)) => {
+                self.on_committed(api, response, made, reply.sent_at);
+            }
+            (Response::OffsetFetch(response), Question::Offsets(places)) => {
+                self.on_offsets(api, response, &places, reply.sent_at);
+            }
+            _ => api.model.violation("an answer of another kind than a member asked for"),
+        }
+        let pause = if self.state == State::Stable { 80_000 } else { 15_000 };
+        api.wake_in_about(pause);
+    }
+
+    fn on_closed(&mut self, api: &mut Api<'_>) {
+        self.connected = false;
+        self.question = None;
+        self.state = State::Looking;
+        api.wake_in_about(20_000);
+    }
+
+    fn calm(&mut self) {
+        self.is_calm = true;
+    }
+
+    fn standing(&self, _: &Model) -> Standing {
+        match self.state {
+            State::Stable if self.assigned.is_empty() || self.commits_in_calm > 0 => Standing::Good,
+            State::Stable => Standing::Stuck("no offset is committed".into()),
+            state => Standing::Stuck(format!("{state:?} in {}", self.group)),
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        "member"
+    }
+}

@@ -1,0 +1,88 @@
+//! What readers of answers share: records of a fetch held against the model, producer ids that must be new.
+
+use protocol::ErrorCode;
+use protocol::messages::fetch_response::PartitionData;
+use types::TopicIdPartition;
+
+use crate::commands::Api;
+use crate::invariants::high_watermark::{self, Told};
+use crate::invariants::{contents, promptness};
+
+/// One partition of a fetch as it was asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked {
+    pub offset: i64,
+    pub sent_at: u64,
+    /// What every consumer had to be shown when it was asked.
+    pub floor: i64,
+    pub high_watermark_before: i64,
+    pub min_bytes_is_one: bool,
+    pub power_losses: u64,
+}
+
+/// Holds an answer without an error against everything; gives the next offset.
+pub fn check(api: &mut Api<'_>, id: TopicIdPartition, asked: &Asked, data: &PartitionData) -> i64 {
+    let bytes = data.records.bytes().unwrap_or_default();
+    let mut records_end = None;
+    let mut next = asked.offset;
+    if !bytes.is_empty() {
+        let Some(seen) = contents::check(api.model, id, &bytes, "fetch") else { return next };
+        if let Some((first, _)) = seen.batches.first()
+            && (*first > asked.offset || seen.next <= asked.offset)
+        {
+            let text = format!("a fetch of {id} from {} gets {first} to {}", asked.offset, seen.next);
+            api.model.violation(text);
+        }
+        for (base, number) in &seen.batches {
+            contents::place(api.model, id, *base, *number, "fetch");
+        }
+        if !seen.batches.is_empty() {
+            records_end = Some(seen.next);
+            next = next.max(seen.next);
+        }
+    }
+    let told = Told {
+        high_watermark: data.high_watermark,
+        records_end,
+        floor: asked.floor,
+        before: asked.high_watermark_before,
+    };
+    high_watermark::check(api.model, id, &told, "fetch");
+    let flushed = api.model.topic(id.topic_id).is_some_and(|topic| topic.nature.flushed);
+    if let Some(end) = records_end.filter(|_| flushed) {
+        let log = api.model.log(id);
+        log.synced_end = log.synced_end.max(end);
+    }
+    if asked.min_bytes_is_one {
+        promptness::check(api.model, id, asked.offset, asked.sent_at, api.now);
+    }
+    next
+}
+
+/// A fetch was refused as out of range.
+pub fn out_of_range(api: &mut Api<'_>, id: TopicIdPartition, asked: &Asked) {
+    let loses = api.model.topic(id.topic_id).is_none_or(|topic| topic.nature.loses_old);
+    let lost_power = api.model.power_losses != asked.power_losses;
+    if !loses && !lost_power {
+        let end = api.model.log(id).shown_end;
+        let text = format!(
+            "{} of {id} is out of range, it ends at {end} and nothing was lost or deleted",
+            asked.offset
+        );
+        api.model.violation(text);
+    }
+}
+
+/// A topic that is there for sure is not unknown.
+pub fn unknown_topic(api: &mut Api<'_>, id: TopicIdPartition, code: ErrorCode) {
+    if api.model.is_live(id.topic_id) {
+        api.model.violation(format!("{id} is there, and {code} is said of it"));
+    }
+}
+
+/// An id is given to one producer only.
+pub fn unique_producer(api: &mut Api<'_>, id: i64) {
+    if !api.model.producer_ids.insert(id) {
+        api.model.violation(format!("producer id {id} is given twice"));
+    }
+}

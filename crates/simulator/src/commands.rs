@@ -1,0 +1,96 @@
+//! What a client's program can do: connect, send encoded requests, sleep. The world carries it out afterwards.
+
+use bytes::Bytes;
+use platform::Random;
+use protocol::{ApiKey, Request, RequestHeader, Response, Writer};
+
+use crate::coverage::Coverage;
+use crate::model::Model;
+
+pub enum Command {
+    Connect,
+    Close,
+    Send { bytes: Bytes, correlation: i32, api_key: ApiKey, version: i16, is_silent: bool },
+    WakeAt(u64),
+}
+
+/// An answer as a program gets it.
+pub struct Reply {
+    pub correlation: i32,
+    pub version: i16,
+    pub sent_at: u64,
+    pub response: Response,
+}
+
+/// See the head of the file.
+pub struct Api<'a> {
+    /// Microseconds.
+    pub now: u64,
+    /// As the client's own clock says; it is not the node's.
+    pub wall_ms: i64,
+    pub client: usize,
+    pub random: &'a mut Random,
+    pub model: &'a mut Model,
+    pub coverage: &'a mut Coverage,
+    pub commands: Vec<Command>,
+    pub last_correlation: &'a mut i32,
+}
+
+impl Api<'_> {
+    pub fn connect(&mut self) {
+        self.commands.push(Command::Connect);
+    }
+
+    pub fn close(&mut self) {
+        self.commands.push(Command::Close);
+    }
+
+    /// Wakes the program at this time and at no other that was asked for before.
+    pub fn wake_in(&mut self, us: u64) {
+        self.commands.push(Command::WakeAt(self.now + us.max(1)));
+    }
+
+    /// Between `least` and twice that.
+    pub fn wake_in_about(&mut self, least_us: u64) {
+        let us = least_us + self.random.below(least_us);
+        self.wake_in(us);
+    }
+
+    /// Any served version from `min` to `max`.
+    pub fn version(&mut self, api_key: ApiKey, min: i16, max: i16) -> i16 {
+        let served = api_key.versions_before();
+        let (min, max) = (served.min.max(min), served.max.min(max));
+        min + self.random.below((max - min) as u64 + 1) as i16
+    }
+
+    /// Encodes and sends; gives the correlation id.
+    pub fn send(&mut self, version: i16, request: impl Into<Request>) -> i32 {
+        let request = request.into();
+        let is_silent = matches!(&request, Request::Produce(produce) if produce.acks == 0);
+        let api_key = request.api_key();
+        *self.last_correlation += 1;
+        let correlation = *self.last_correlation;
+        let header = RequestHeader {
+            api_key: api_key.code(),
+            api_version: version,
+            correlation_id: correlation,
+            client_id: Some(format!("client-{}", self.client).into()),
+        };
+        let mut writer = Writer::new();
+        header.encode(&mut writer).expect("a header");
+        if let Err(error) = request.encode(version, &mut writer) {
+            panic!("{api_key:?} version {version} cannot be encoded: {error}");
+        }
+        let bytes = writer.into_bytes().expect("no files in a request");
+        self.coverage.count("request", format!("{api_key:?}"));
+        self.commands.push(Command::Send { bytes, correlation, api_key, version, is_silent });
+        correlation
+    }
+
+    /// An error that the node has answered with.
+    pub fn saw(&mut self, api_key: ApiKey, code: i16) {
+        if code != 0 {
+            self.coverage.count("error", format!("{api_key:?}:{}", protocol::ErrorCode::from(code)));
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! What actors ask for, carried out: answers travel, messages cross, timers are set. And the other way: what comes
+//! over connections, and what programs ask for.
+
+use broker::Chunk;
+use broker::event::{ConnectionId, Effect, Event, Level, ListenerId};
+use bytes::Bytes;
+use protocol::{Reader, Response, ResponseHeader};
+
+use crate::clients::Program;
+use crate::commands::{Api, Command, Reply};
+use crate::disk::Job;
+use crate::invariants::replies;
+use crate::network::{Outstanding, Written};
+use crate::node::actor_of;
+use crate::world::{Happening, Inside, World};
+
+impl World {
+    pub fn carry_out(&mut self, actor: usize, effect: Effect) {
+        match effect {
+            Effect::Reply { connection, chunks } => self.on_answer(connection.0, chunks),
+            Effect::NoReply { connection } => {
+                if let Some(link) = self.network.get(connection.0) {
+                    let found = replies::check_silence(link, connection.0);
+                    self.model.violations.extend(found);
+                }
+            }
+            Effect::Close { connection } => self.on_close(connection.0),
+            Effect::Send { to, message } => {
+                let to = actor_of(to);
+                let delay = self.message_delay();
+                let Some(node) = &mut self.node else { return };
+                let at = node.pairs.entry((actor, to)).or_default();
+                *at = (self.now + delay).max(*at + 1);
+                let (at, life) = (*at, node.life);
+                let what = Inside::Message { from: actor, message };
+                self.scheduler.at(at, Happening::Inside { life, actor: to, what });
+            }
+            Effect::Flush { token, directory, files, directories } => {
+                self.plan_job(actor, Job::Flush { token, directory, files, directories });
+            }
+            Effect::WriteFile { token, directory, path, content } => {
+                self.plan_job(actor, Job::Write { token, directory, path, content });
+            }
+            Effect::WakeAt { monotonic_us } => {
+                if let Some(node) = &mut self.node {
+                    node.wake_at[actor] = monotonic_us;
+                    let after = monotonic_us.saturating_sub(self.now).max(1);
+                    if after < u64::MAX / 4 {
+                        self.plan_inside(after, actor, Inside::Tick(monotonic_us));
+                    }
+                }
+            }
+            Effect::Log { level, text } => {
+                if level >= Level::Warning {
+                    self.tell(|| format!("actor {actor}: {text}"));
+                }
+            }
+            Effect::Fatal { reason } => self.on_fatal(&reason),
+            Effect::Ready => self.on_ready(),
+            Effect::Stopped => self.on_stopped(actor),
+            Effect::Metrics(_) | Effect::Mute { .. } => {}
+        }
+    }
+
+    fn message_delay(&mut self) -> u64 {
+        match self.draws.node.below(40) {
+            0 => self.draws.node.below(20_000),
+            1..5 => self.draws.node.below(500),
+            _ => self.draws.node.below(20),
+        }
+    }
+
+    fn network_delay(&mut self) -> u64 {
+        match self.draws.network.below(50) {
+            0 => self.draws.network.below(50_000),
+            _ => 20 + self.draws.network.below(300),
+        }
+    }
+
+    fn on_answer(&mut self, connection: u64, chunks: Vec<Chunk>) {
+        let delay = self.network_delay();
+        let reads_late = self.draws.network.one_in(4);
+        let Some(link) = self.network.get(connection) else { return };
+        if !link.node_hears {
+            return;
+        }
+        let found = replies::check(link, connection, &chunks);
+        if !link.client_hears {
+            self.model.violations.extend(found);
+            return;
+        }
+        let at = link.down_at(self.now + delay);
+        self.model.violations.extend(found);
+        let written = if reads_late {
+            Written::Slices(chunks)
+        } else {
+            match self.read_chunks(chunks) {
+                Some(frame) => Written::Frame(frame),
+                None => return self.cut(connection),
+            }
+        };
+        self.scheduler.at(at, Happening::Reply(connection, written));
+    }
+
+    /// None: the disk failed under a slice, and the connection ends as it would in the server.
+    fn read_chunks(&mut self, chunks: Vec<Chunk>) -> Option<Bytes> {
+        let mut frame = Vec::new();
+        for chunk in chunks {
+            match chunk {
+                Chunk::Bytes(bytes) => frame.extend_from_slice(&bytes),
+                Chunk::File(slice) => match slice.read() {
+                    Ok(bytes) => frame.extend(bytes),
+                    Err(error) => {
+                        if !self.node.as_ref().is_some_and(|node| node.disk_failed) {
+                            self.model.violation(format!("a slice of an answer cannot be read: {error}"));
+                        }
+                        return None;
+                    }
+                },
+            }
+        }
+        Some(Bytes::from(frame))
+    }
+
+    fn on_close(&mut self, connection: u64) {
+        let delay = self.network_delay();
+        let Some(link) = self.network.get(connection) else { return };
+        link.node_hears = false;
+        let at = link.down_at(self.now + delay);
+        self.scheduler.at(at, Happening::Closed(connection));
+        self.coverage.count("transition", "connection closed by the node");
+    }
+
+    /// The network ends a connection; both sides hear of it some time.
+    pub fn cut(&mut self, connection: u64) {
+        let delay = self.network_delay();
+        let Some(link) = self.network.get(connection) else { return };
+        let up = link.up_at(self.now + delay);
+        let client_hears = link.client_hears;
+        self.scheduler.at(up, Happening::Hangup(connection));
+        if client_hears {
+            self.scheduler.at(self.now + delay, Happening::Closed(connection));
+        }
+    }
+
+    pub fn on_opened(&mut self, connection: u64) {
+        let Some((actor, true)) = self.actor_for(connection) else { return };
+        let event = Event::ConnectionOpened {
+            connection: ConnectionId(connection),
+            listener: ListenerId(0),
+            peer: ([127, 0, 0, 1], 50_000).into(),
+            local: ([127, 0, 0, 1], 9092).into(),
+        };
+        self.step(actor, event);
+    }
+
+    /// The actor of a connection, and whether it still hears of it.
+    fn actor_for(&mut self, connection: u64) -> Option<(usize, bool)> {
+        let life = self.node.as_ref().map(|node| node.life)?;
+        let link = self.network.get(connection)?;
+        Some((link.shard + 1, link.node_hears && link.life == life))
+    }
+
+    pub fn on_frame(&mut self, connection: u64, bytes: Bytes) {
+        self.trace.bytes(&bytes);
+        let Some((actor, true)) = self.actor_for(connection) else { return };
+        self.step(actor, Event::Frame { connection: ConnectionId(connection), bytes });
+    }
+
+    pub fn on_hangup(&mut self, connection: u64) {
+        if let Some((actor, true)) = self.actor_for(connection) {
+            if let Some(link) = self.network.get(connection) {
+                link.node_hears = false;
+            }
+            self.step(actor, Event::ConnectionClosed { connection: ConnectionId(connection) });
+        }
+        self.network.sweep(connection);
+    }
+
+    pub fn on_closed(&mut self, connection: u64) {
+        let Some(link) = self.network.get(connection) else { return };
+        let (client, heard) = (link.client, std::mem::replace(&mut link.client_hears, false));
+        self.network.sweep(connection);
+        if heard && self.clients[client].link == Some(connection) {
+            self.clients[client].link = None;
+            self.call(client, |program, api| program.on_closed(api));
+        }
+    }
+
+    pub fn on_reply(&mut self, connection: u64, written: Written) {
+        let frame = match written {
+            Written::Frame(frame) => frame,
+            Written::Slices(chunks) => match self.read_chunks(chunks) {
+                Some(frame) => frame,
+                None => return self.cut(connection),
+            },
+        };
+        let Some(link) = self.network.get(connection).filter(|link| link.client_hears) else { return };
+        let client = link.client;
+        let Some(question) = link.awaited.pop_front() else { return };
+        self.trace.bytes(&frame);
+        match decode(&frame, &question) {
+            Ok(response) => {
+                self.coverage.count("answer", format!("{:?}", question.api_key));
+                let reply = Reply {
+                    correlation: question.correlation,
+                    version: question.version,
+                    sent_at: question.sent_at,
+                    response,
+                };
+                self.call(client, |program, api| program.on_reply(api, reply));
+            }
+            Err(error) => {
+                let text = format!("{:?} v{}: {error}", question.api_key, question.version);
+                self.model.violation(format!("an answer cannot be read: {text}"));
+            }
+        }
+    }
+
+    /// Lets a program do something, and does what it asks.
+    pub fn call(&mut self, client: usize, run: impl FnOnce(&mut dyn Program, &mut Api<'_>)) {
+        let wall_ms = self.client_wall_ms();
+        let one = &mut self.clients[client];
+        let mut api = Api {
+            now: self.now,
+            wall_ms,
+            client,
+            random: &mut one.random,
+            model: &mut self.model,
+            coverage: &mut self.coverage,
+            commands: Vec::new(),
+            last_correlation: &mut self.last_correlation,
+        };
+        run(one.program.as_mut(), &mut api);
+        for command in api.commands {
+            self.obey(client, command);
+        }
+    }
+
+    fn obey(&mut self, client: usize, command: Command) {
+        match command {
+            Command::Connect => self.connect(client),
+            Command::Close => {
+                if let Some(connection) = self.clients[client].link.take() {
+                    let delay = self.network_delay();
+                    if let Some(link) = self.network.get(connection) {
+                        link.client_hears = false;
+                        let at = link.up_at(self.now + delay);
+                        self.scheduler.at(at, Happening::Hangup(connection));
+                    }
+                }
+            }
+            Command::WakeAt(at) => {
+                self.clients[client].token += 1;
+                let token = self.clients[client].token;
+                self.scheduler.at(at, Happening::Wake { client, token });
+            }
+            Command::Send { bytes, correlation, api_key, version, is_silent } => {
+                let question = Outstanding { correlation, api_key, version, sent_at: self.now, is_silent };
+                self.send(client, bytes, question);
+            }
+        }
+    }
+
+    fn connect(&mut self, client: usize) {
+        let Some(life) =
+            self.node.as_ref().filter(|node| node.is_ready && !node.is_stopping).map(|node| node.life)
+        else {
+            return self.plan(10_000, Happening::Refused { client });
+        };
+        let shard = self.draws.network.below(u64::from(self.machine.shards)) as usize;
+        let connection = self.network.open(client, shard, life);
+        self.clients[client].link = Some(connection);
+        let delay = self.network_delay();
+        if let Some(link) = self.network.get(connection) {
+            let at = link.up_at(self.now + delay);
+            self.scheduler.at(at, Happening::Opened(connection));
+        }
+    }
+
+    fn send(&mut self, client: usize, bytes: Bytes, question: Outstanding) {
+        let Some(connection) = self.clients[client].link else { return };
+        let delay = self.network_delay();
+        let Some(link) = self.network.get(connection) else { return };
+        link.unanswered.push_back(question);
+        if !question.is_silent {
+            link.awaited.push_back(question);
+        }
+        let at = link.up_at(self.now + delay);
+        self.scheduler.at(at, Happening::Frame(connection, bytes));
+    }
+}
+
+fn decode(frame: &Bytes, question: &Outstanding) -> Result<Response, String> {
+    let mut reader = Reader::new(frame.clone());
+    let _ = reader.i32();
+    let header = ResponseHeader::decode(&mut reader, question.api_key, question.version)
+        .map_err(|error| error.to_string())?;
+    if header.correlation_id != question.correlation {
+        return Err(format!("it answers {} instead of {}", header.correlation_id, question.correlation));
+    }
+    let response = Response::decode(question.api_key, question.version, &mut reader)
+        .map_err(|error| error.to_string())?;
+    match reader.remaining() {
+        0 => Ok(response),
+        left => Err(format!("{left} bytes are left over")),
+    }
+}

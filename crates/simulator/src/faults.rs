@@ -1,0 +1,153 @@
+//! What goes wrong, and when: drawn before the run, spread over its first phase.
+
+use platform::Random;
+use platform::memory::{Fault as DiskFault, FaultRates};
+
+use crate::invariants::durability::Death;
+use crate::world::{Happening, Inside, SECOND, World};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    Kill,
+    PowerLoss,
+    /// At one of the next changing calls of the file system.
+    KillInCall,
+    PowerLossInCall,
+    Stop,
+    SlowFlush,
+    SyncError,
+    WriteError,
+    TornWrite,
+    ReadError,
+    FullDisk,
+    ClockJump,
+    Stall,
+    Disconnect,
+}
+
+const ALL: [Fault; 14] = [
+    Fault::Kill,
+    Fault::PowerLoss,
+    Fault::KillInCall,
+    Fault::PowerLossInCall,
+    Fault::Stop,
+    Fault::SlowFlush,
+    Fault::SyncError,
+    Fault::WriteError,
+    Fault::TornWrite,
+    Fault::ReadError,
+    Fault::FullDisk,
+    Fault::ClockJump,
+    Fault::Stall,
+    Fault::Disconnect,
+];
+
+/// Draws the faults of a run; the second number is when each begins.
+pub fn plan(random: &mut Random, until: u64) -> Vec<(Fault, u64)> {
+    // a run has few kinds, so that each gets a run without the others
+    let kinds: Vec<Fault> = (0..2 + random.below(5)).map(|_| ALL[random.below(14) as usize]).collect();
+    let count = 3 + random.below(8);
+    let mut plan: Vec<_> = (0..count)
+        .map(|_| (kinds[random.below(kinds.len() as u64) as usize], 2 * SECOND + random.below(until)))
+        .collect();
+    let crash = ALL[random.below(4) as usize];
+    plan.push((crash, 3 * SECOND + random.below(until)));
+    plan
+}
+
+impl World {
+    pub fn begin_fault(&mut self, fault: Fault) {
+        if self.node.as_ref().is_none_or(|node| !node.is_ready) || self.model.calm {
+            return;
+        }
+        self.coverage.count("fault", format!("{fault:?}"));
+        self.tell(|| format!("fault: {fault:?}"));
+        self.trace.note(fault as u64);
+        let lasts = 100_000 + self.draws.faults.below(SECOND);
+        let rate = 2 + self.draws.faults.below(40);
+        let rates = match fault {
+            Fault::Kill => return self.die(Death::Kill),
+            Fault::PowerLoss => return self.die(Death::PowerLoss),
+            Fault::KillInCall | Fault::PowerLossInCall => {
+                self.halt_loses_power = fault == Fault::PowerLossInCall;
+                let calls = self.draws.faults.below(40);
+                return self.files().plan_fault(calls, DiskFault::Halt);
+            }
+            Fault::Stop => return self.begin_stop(),
+            Fault::ClockJump => return self.jump(),
+            Fault::Stall => return self.stall(lasts),
+            Fault::Disconnect => return self.disconnect(),
+            Fault::SlowFlush => {
+                self.slow_flush = true;
+                return self.plan(lasts, Happening::FaultEnds(fault));
+            }
+            Fault::FullDisk => {
+                let room = self.draws.faults.below(4000);
+                let used = self.files().used();
+                self.files().set_capacity(used + room);
+                FaultRates::default()
+            }
+            Fault::SyncError => FaultRates { sync_error: rate, ..Default::default() },
+            Fault::WriteError => FaultRates { write_error: rate, ..Default::default() },
+            Fault::TornWrite => FaultRates { write_torn: rate, ..Default::default() },
+            Fault::ReadError => FaultRates { read_error: rate, ..Default::default() },
+        };
+        if let Some(node) = &mut self.node {
+            node.disk_failed = true;
+        }
+        self.files().set_fault_rates(rates);
+        self.plan(lasts, Happening::FaultEnds(fault));
+    }
+
+    pub fn end_fault(&mut self, fault: Fault) {
+        match fault {
+            Fault::SlowFlush => {
+                self.slow_flush = false;
+                self.model.disturbed_at = self.now + SECOND;
+            }
+            Fault::FullDisk => self.files().set_capacity(u64::MAX),
+            _ => self.files().set_fault_rates(FaultRates::default()),
+        }
+    }
+
+    fn jump(&mut self) {
+        let hours = 2 * 3_600_000;
+        let to = self.draws.faults.below(2 * hours) as i64 - hours as i64;
+        self.clock_offset_ms = if self.draws.faults.one_in(3) { 0 } else { to };
+        self.model.disturbed_at = self.now;
+    }
+
+    fn stall(&mut self, lasts: u64) {
+        let actor = self.draws.faults.below(u64::from(self.machine.shards) + 1) as usize;
+        if let Some(node) = &mut self.node {
+            node.stalled[actor] = true;
+        }
+        self.plan_inside(lasts, actor, Inside::Resume);
+        self.model.disturbed_at = self.model.disturbed_at.max(self.now + lasts);
+    }
+
+    fn disconnect(&mut self) {
+        let open: Vec<u64> = self.network.links.keys().copied().collect();
+        for connection in open {
+            if self.draws.faults.one_in(2) {
+                self.cut(connection);
+            }
+        }
+    }
+
+    /// No faults any more: from here on everything has to heal.
+    pub fn begin_calm(&mut self) {
+        self.tell(|| "the faults end".into());
+        self.model.calm = true;
+        self.files().heal();
+        self.files().set_capacity(u64::MAX);
+        self.slow_flush = false;
+        self.clock_offset_ms = 0;
+        self.model.disturbed_at = self.now + 2 * SECOND;
+        self.clients.iter_mut().for_each(|client| client.program.calm());
+        // a directory that failed is lost until the next start
+        if self.node.as_ref().is_some_and(|node| node.disk_failed) {
+            self.die(Death::PowerLoss);
+        }
+    }
+}

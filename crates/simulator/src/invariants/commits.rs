@@ -1,0 +1,112 @@
+//! A committed offset that is read was committed by somebody, and is not older than one that was acknowledged before
+//! the question: commits neither go back nor are ahead of what was committed.
+
+use std::collections::BTreeMap;
+
+use crate::model::Model;
+
+#[derive(Clone, Copy, Debug)]
+struct Commit {
+    value: i64,
+    sent_at: u64,
+    /// None: nobody knows whether it was taken.
+    acknowledged_at: Option<u64>,
+}
+
+/// Group, topic, partition.
+pub type Place = (String, String, i32);
+
+#[derive(Default)]
+pub struct Commits {
+    made: BTreeMap<Place, Vec<Commit>>,
+    /// Certainly overwritten: may be back only after a loss of power.
+    old: BTreeMap<Place, Vec<Commit>>,
+}
+
+impl Commits {
+    pub fn sent(&mut self, place: &Place, value: i64, at: u64) {
+        let commit = Commit { value, sent_at: at, acknowledged_at: None };
+        self.made.entry(place.clone()).or_default().push(commit);
+    }
+
+    pub fn acknowledged(&mut self, place: &Place, value: i64, sent_at: u64, at: u64) {
+        let made = self.made.entry(place.clone()).or_default();
+        let commit = made.iter_mut().rev().find(|one| one.value == value && one.sent_at == sent_at);
+        if let Some(commit) = commit {
+            commit.acknowledged_at = Some(at);
+        }
+        let is_old = |one: &mut Commit| one.acknowledged_at.is_some_and(|done| done < sent_at);
+        self.old.entry(place.clone()).or_default().extend(made.extract_if(.., is_old));
+    }
+
+    /// The node said that it was not taken.
+    pub fn refused(&mut self, place: &Place, value: i64, sent_at: u64) {
+        if let Some(made) = self.made.get_mut(place) {
+            made.retain(|one| one.value != value || one.sent_at != sent_at);
+        }
+    }
+
+    pub fn lose_power(&mut self) {
+        for (place, old) in std::mem::take(&mut self.old) {
+            self.made.entry(place).or_default().extend(old);
+        }
+        for commit in self.made.values_mut().flatten() {
+            commit.acknowledged_at = None;
+        }
+    }
+
+    fn is_possible(&self, place: &Place, value: i64, asked_at: u64) -> bool {
+        let made = self.made.get(place).map(Vec::as_slice).unwrap_or_default();
+        let overwritten = |commit: Option<&Commit>| {
+            made.iter().any(|other| {
+                let after = commit.map_or(Some(0), |commit| commit.acknowledged_at);
+                let done = other.acknowledged_at.is_some_and(|done| done < asked_at);
+                done && after.is_some_and(|after| other.sent_at > after)
+            })
+        };
+        if value == -1 {
+            return !overwritten(None);
+        }
+        let mut candidates = made.iter().filter(|one| one.value == value);
+        candidates.any(|commit| !overwritten(Some(commit)))
+    }
+}
+
+/// OffsetFetch, sent at some time, said this.
+pub fn check(model: &mut Model, place: &Place, value: i64, asked_at: u64) {
+    if !model.commits.is_possible(place, value, asked_at) {
+        let made = model.commits.made.get(place);
+        let tail: Vec<_> = made.map(|made| made.iter().rev().take(4).copied().collect()).unwrap_or_default();
+        model.violation(format!("offset {value} of {place:?} asked for at {asked_at}, committed: {tail:?}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_may_be_the_last_is_possible() {
+        let place: Place = ("g".into(), "t".into(), 0);
+        let mut commits = Commits::default();
+        assert!(commits.is_possible(&place, -1, 5));
+        commits.sent(&place, 10, 10);
+        assert!(commits.is_possible(&place, -1, 15));
+        assert!(commits.is_possible(&place, 10, 15));
+        commits.acknowledged(&place, 10, 10, 20);
+        assert!(!commits.is_possible(&place, -1, 25));
+        assert!(commits.is_possible(&place, -1, 15), "asked before the answer");
+        assert!(!commits.is_possible(&place, 11, 25), "nobody committed it");
+        commits.sent(&place, 12, 30);
+        assert!(commits.is_possible(&place, 10, 35));
+        assert!(commits.is_possible(&place, 12, 35));
+        commits.acknowledged(&place, 12, 30, 40);
+        assert!(!commits.is_possible(&place, 10, 45));
+        commits.sent(&place, 14, 50);
+        commits.acknowledged(&place, 14, 50, 60);
+        commits.lose_power();
+        for value in [10, 12, 14, -1] {
+            assert!(commits.is_possible(&place, value, 70), "{value}");
+        }
+    }
+}

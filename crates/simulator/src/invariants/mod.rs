@@ -1,0 +1,14 @@
+//! What must hold, whatever happens. One file for each thing; each says what it promises in its head.
+
+pub mod commits;
+pub mod contents;
+pub mod durability;
+pub mod generations;
+pub mod high_watermark;
+pub mod images;
+pub mod liveness;
+pub mod ownership;
+pub mod producers;
+pub mod promptness;
+pub mod replies;
+pub mod topics;

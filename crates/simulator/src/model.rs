@@ -1,0 +1,119 @@
+//! What the clients know together: topics, what was sent, what was acknowledged or seen. The invariants hold the
+//! node's words against it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use protocol::Str;
+use types::{TopicIdPartition, Uuid};
+
+use crate::invariants::commits::Commits;
+use crate::invariants::generations::Generations;
+use crate::invariants::images::Images;
+use crate::invariants::ownership::Ownership;
+
+/// How a topic was made; what the promises about its records depend on.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Nature {
+    /// `flush.messages=1`.
+    pub flushed: bool,
+    /// Old records may go: retention, or DeleteRecords.
+    pub loses_old: bool,
+    pub append_time: bool,
+    pub recompressed: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    Creating,
+    Live,
+    /// The deletion is on its way, or nobody knows what came of it.
+    Deleting,
+    Deleted,
+}
+
+#[derive(Clone, Debug)]
+pub struct Topic {
+    pub name: Str,
+    pub id: Uuid,
+    pub nature: Nature,
+    pub stage: Stage,
+    /// Acknowledged.
+    pub partitions: i32,
+    pub partitions_wanted: i32,
+}
+
+/// A batch that was put on the wire, as it was.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    pub partition: TopicIdPartition,
+    pub nature: Nature,
+    pub bytes: Bytes,
+    pub count: u32,
+    /// The client and its batch's place in the partition, where it is idempotent.
+    pub producer: Option<(usize, u64)>,
+    /// Where it was acknowledged or seen.
+    pub offset: Option<i64>,
+    pub acknowledged_at: Option<u64>,
+}
+
+/// One partition's log as far as it is known.
+#[derive(Clone, Debug, Default)]
+pub struct Log {
+    /// First offset to the batch's number.
+    pub batches: BTreeMap<i64, u32>,
+    /// Records before it were acknowledged or shown: no death of the process loses them.
+    pub shown_end: i64,
+    /// Records before it were promised to be on disk: no loss of power loses them.
+    pub synced_end: i64,
+    /// Consumers are shown at least what is before it: the high watermark has been there since the last start.
+    pub visible_end: i64,
+    /// The highest log start that the node has told.
+    pub start: i64,
+    /// The log cannot reach further: where it ended at the last audit and all that was sent since.
+    pub end_bound: i64,
+}
+
+#[derive(Default)]
+pub struct Model {
+    pub topics: Vec<Topic>,
+    pub sent: Vec<Sent>,
+    pub logs: BTreeMap<TopicIdPartition, Log>,
+    pub commits: Commits,
+    pub ownership: Ownership,
+    pub generations: Generations,
+    pub images: Images,
+    /// Given to producers.
+    pub producer_ids: BTreeSet<i64>,
+    pub violations: Vec<String>,
+    /// Something has held the node up at this time: nothing is said about how quick it is before.
+    pub disturbed_at: u64,
+    /// Times that power was lost: what is not synced may be gone.
+    pub power_losses: u64,
+    /// Requests are not made up any more, everything must come to an end.
+    pub calm: bool,
+    /// No new batches: readers catch up.
+    pub producing_ended: bool,
+}
+
+impl Model {
+    pub fn violation(&mut self, text: impl Into<String>) {
+        self.violations.push(text.into());
+    }
+
+    pub fn live_topics(&self) -> Vec<usize> {
+        (0..self.topics.len()).filter(|&at| self.topics[at].stage == Stage::Live).collect()
+    }
+
+    pub fn topic(&self, id: Uuid) -> Option<&Topic> {
+        self.topics.iter().find(|topic| topic.id == id)
+    }
+
+    pub fn is_live(&self, id: Uuid) -> bool {
+        self.topic(id).is_some_and(|topic| topic.stage == Stage::Live)
+    }
+
+    pub fn log(&mut self, id: TopicIdPartition) -> &mut Log {
+        self.logs.entry(id).or_default()
+    }
+}

@@ -1,0 +1,213 @@
+//! The node under test: one quorum, some shards, all of them the production code. It is made anew with every start, on
+//! the same files.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use broker::config::{Limits, Listener, LogDirectoryConfig, NodeConfig, Settings};
+use broker::event::{ActorId, Effect, Event, ShardId};
+use broker::quorum::format::{FormatOptions, InitialVoters, bootstrap, format};
+use broker::quorum::{Quorum, QuorumOptions};
+use broker::{Directories, Shard, ShardLogs, ShardOptions};
+use metadata::configs::StaticConfig;
+use metadata::features::MetadataVersion;
+use platform::memory::MemoryFileSystem;
+use platform::{FileSystem, Random, Time};
+use raft::{Endpoint, ReplicaKey, VersionRange, Voter};
+use storage::LogDirectory;
+use types::{NodeId, Uuid};
+
+const CLUSTER: &str = "AAAAAAAAAAAAAAAAAAAAAw";
+
+/// What stays the same over all starts of a run.
+pub struct Machine {
+    pub files: MemoryFileSystem,
+    pub directories: Vec<PathBuf>,
+    pub shards: u16,
+    node: Arc<NodeConfig>,
+    config: Arc<StaticConfig>,
+}
+
+/// The quorum is actor 0, shards follow.
+pub fn actor_of(id: ActorId) -> usize {
+    match id {
+        ActorId::Quorum => 0,
+        ActorId::Shard(ShardId(shard)) => usize::from(shard) + 1,
+    }
+}
+
+pub fn id_of(actor: usize) -> ActorId {
+    match actor.checked_sub(1) {
+        None => ActorId::Quorum,
+        Some(shard) => ActorId::Shard(ShardId(shard as u16)),
+    }
+}
+
+/// One life of the node.
+pub struct Node {
+    pub life: u32,
+    pub quorum: Quorum,
+    pub shards: Vec<Shard>,
+    pub is_ready: bool,
+    pub turn_pending: Vec<bool>,
+    pub wake_at: Vec<u64>,
+    /// An actor that is held up gets its events afterwards, in their order.
+    pub stalled: Vec<bool>,
+    pub deferred: Vec<VecDeque<Event>>,
+    /// When the last message of a pair arrives.
+    pub pairs: BTreeMap<(usize, usize), u64>,
+    /// When the disk worker of an actor is free.
+    pub disk_free: Vec<u64>,
+    pub is_stopping: bool,
+    pub stopped: BTreeSet<usize>,
+    /// The disk has failed somehow in this life.
+    pub disk_failed: bool,
+}
+
+fn directory_id(at: usize) -> Uuid {
+    Uuid::from_halves(0x1234_5678_9abc_4def, 0x0123_4567_89ab_cde0 + at as i64)
+}
+
+impl Machine {
+    /// Formats the directories.
+    pub fn new(files: MemoryFileSystem, shards: u16, directories: usize, settings: Settings) -> Machine {
+        let paths: Vec<PathBuf> = (0..directories).map(|at| PathBuf::from(format!("/data{at}"))).collect();
+        let endpoint = Endpoint { listener: "CONTROLLER".into(), host: "localhost".into(), port: 9093 };
+        let voter = Voter {
+            key: ReplicaKey::new(NodeId(1), directory_id(0)),
+            endpoints: vec![endpoint],
+            supported: VersionRange::OURS,
+        };
+        let version = MetadataVersion::LATEST_PRODUCTION;
+        let named: Vec<(PathBuf, Uuid)> =
+            paths.iter().enumerate().map(|(at, path)| (path.clone(), directory_id(at))).collect();
+        let options = FormatOptions {
+            node_id: NodeId(1),
+            cluster_id: CLUSTER.into(),
+            directories: named.clone(),
+            metadata_directory: paths[0].clone(),
+            voters: InitialVoters::Dynamic(vec![voter]),
+            records: bootstrap(version, &[]),
+            metadata_version: version,
+            wall_ms: 1,
+        };
+        format(&files, &options).expect("a disk without faults");
+        files.sync_directory(Path::new("/")).expect("a disk without faults");
+        let given = properties(&paths, shards);
+        let config = Arc::new(StaticConfig::parse(&given).expect("these properties are right"));
+        let node = Arc::new(node_config(named, shards, given, settings));
+        Machine { files, directories: paths, shards, node, config }
+    }
+
+    /// Opens what is in the files. The effects are the quorum's first.
+    pub fn start(
+        &self,
+        life: u32,
+        now: Time,
+        random: &mut Random,
+        effects: &mut Vec<Effect>,
+    ) -> Result<Node, String> {
+        let files: Arc<dyn FileSystem> = Arc::new(self.files.clone());
+        let open =
+            |path: &PathBuf| LogDirectory::open(files.clone(), path).map_err(|error| error.to_string());
+        let directories = self.directories.iter().map(open).collect::<Result<Vec<_>, _>>()?;
+        let directories = Arc::new(Directories::start(directories).map_err(|error| error.to_string())?);
+        let found = directories.found_logs(self.shards).map_err(|error| error.to_string())?;
+        let mut epochs = directories.0.iter().map(|started| started.previous_broker_epoch);
+        let first = epochs.next().unwrap_or(-1);
+        let previous_broker_epoch = if epochs.all(|epoch| epoch == first) { first } else { -1 };
+        let shards = found.into_iter().enumerate().map(|(index, found)| {
+            Shard::new(ShardOptions {
+                id: ShardId(index as u16),
+                node: self.node.clone(),
+                random: random.fork(),
+                logs: ShardLogs { directories: directories.clone(), found },
+            })
+        });
+        let shards: Vec<Shard> = shards.collect();
+        let options = QuorumOptions {
+            node: self.node.clone(),
+            config: self.config.clone(),
+            file_system: files,
+            random: random.fork(),
+            previous_broker_epoch,
+        };
+        let quorum = Quorum::open(options, now, effects).map_err(|error| error.to_string())?;
+        let actors = shards.len() + 1;
+        Ok(Node {
+            life,
+            quorum,
+            shards,
+            is_ready: false,
+            turn_pending: vec![false; actors],
+            wake_at: vec![u64::MAX; actors],
+            stalled: vec![false; actors],
+            deferred: (0..actors).map(|_| VecDeque::new()).collect(),
+            pairs: BTreeMap::new(),
+            disk_free: vec![0; actors],
+            is_stopping: false,
+            stopped: BTreeSet::new(),
+            disk_failed: false,
+        })
+    }
+}
+
+impl Node {
+    pub fn step(&mut self, actor: usize, now: Time, event: Event, effects: &mut Vec<Effect>) {
+        match actor.checked_sub(1) {
+            None => self.quorum.step(now, event, effects),
+            Some(shard) => self.shards[shard].step(now, event, effects),
+        }
+    }
+
+    pub fn end_of_turn(&mut self, actor: usize, now: Time, effects: &mut Vec<Effect>) {
+        if let Some(shard) = actor.checked_sub(1) {
+            self.shards[shard].end_of_turn(now, effects);
+        }
+    }
+}
+
+fn properties(paths: &[PathBuf], shards: u16) -> BTreeMap<String, String> {
+    let directories: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
+    let _ = shards;
+    [
+        ("process.roles", "broker,controller"),
+        ("node.id", "1"),
+        ("controller.quorum.bootstrap.servers", "localhost:9093"),
+        ("listeners", "PLAINTEXT://:9092,CONTROLLER://:9093"),
+        ("controller.listener.names", "CONTROLLER"),
+        ("log.dirs", &directories.join(",")),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into()
+}
+
+fn node_config(
+    directories: Vec<(PathBuf, Uuid)>,
+    shards: u16,
+    given: BTreeMap<String, String>,
+    settings: Settings,
+) -> NodeConfig {
+    let listener = |name: &str, port, is_controller| Listener {
+        name: name.into(),
+        security_protocol: "PLAINTEXT".into(),
+        advertised_host: "localhost".into(),
+        advertised_port: port,
+        is_controller,
+    };
+    NodeConfig {
+        node_id: NodeId(1),
+        cluster_id: CLUSTER.into(),
+        is_broker: true,
+        is_controller: true,
+        rack: None,
+        listeners: vec![listener("PLAINTEXT", 9092, false), listener("CONTROLLER", 9093, true)],
+        metadata_log_directory: directories[0].0.clone(),
+        log_directories: directories.into_iter().map(|(path, id)| LogDirectoryConfig { path, id }).collect(),
+        shards,
+        properties: Arc::new(given),
+        settings,
+        limits: Limits { background_flush_bytes: 20_000, ..Limits::default() },
+    }
+}

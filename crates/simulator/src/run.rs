@@ -1,0 +1,142 @@
+//! One seed from its beginning to its end: the node and its clients drawn, the two phases, the last looks.
+
+use broker::config::Settings;
+use platform::Random;
+use platform::memory::MemoryFileSystem;
+
+use crate::clients::{Admin, Fetcher, Member, Producer, Program};
+use crate::coverage::Coverage;
+use crate::faults;
+use crate::invariants::durability::Death;
+use crate::invariants::liveness::Standing;
+use crate::node::Machine;
+use crate::world::{Client, Happening, SECOND, World};
+
+/// Time for everything to heal, of which new records come only in the first part.
+const CALM: u64 = 14 * SECOND;
+const PRODUCING: u64 = 7 * SECOND;
+/// Requests that take longer when nothing is wrong have been forgotten.
+const ANSWER_MAX: u64 = 8 * SECOND;
+
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    pub seed: u64,
+    /// Instead of what the seed draws.
+    pub shards: Option<u16>,
+    /// Keep what happened, for a person to read.
+    pub tells: bool,
+    /// And the calls of the file system on paths with this in them.
+    pub tells_path: Option<String>,
+}
+
+/// What came of a seed.
+#[derive(Debug)]
+pub struct Report {
+    pub events: u64,
+    pub trace: u64,
+    pub shards: u16,
+    pub coverage: Coverage,
+    pub violation: Option<String>,
+    pub log: Vec<String>,
+}
+
+/// Runs one seed.
+pub fn run(options: Options) -> Report {
+    let mut random = Random::new(options.seed ^ 0x5eed_0000_0000_0000);
+    let drawn = [1, 3, 1, 3, 2, 4][random.below(6) as usize];
+    let shards = options.shards.unwrap_or(drawn);
+    let directories = if random.one_in(4) { 2 } else { 1 };
+    let files = MemoryFileSystem::new(random.next_u64());
+    let machine = Machine::new(files, shards, directories, settings(&mut random));
+    let mut world = World::new(machine, &mut random);
+    world.log = options.tells.then(Vec::new);
+    world.tells_path = options.tells_path;
+    if world.tells_path.is_some() {
+        world.files().start_trace();
+    }
+    let calm = (8 + random.below(10)) * SECOND;
+    world.plan(1, Happening::Start);
+    for (fault, at) in faults::plan(&mut random, calm - 4 * SECOND) {
+        world.plan(at, Happening::Fault(fault));
+    }
+    world.plan(calm, Happening::Calm);
+    world.plan(calm + PRODUCING, Happening::ProducingEnds);
+    world.plan(calm + CALM, Happening::End);
+    add_clients(&mut world, &mut random);
+    world.run();
+    Report {
+        events: world.events,
+        trace: world.trace.hash(),
+        shards,
+        coverage: world.coverage,
+        violation: world.model.violations.into_iter().next(),
+        log: world.log.unwrap_or_default(),
+    }
+}
+
+fn settings(random: &mut Random) -> Settings {
+    Settings {
+        group_initial_rebalance_delay_ms: if random.one_in(2) { 0 } else { 300 },
+        group_min_session_timeout_ms: 500,
+        offsets_topic_replication_factor: 1,
+        offsets_topic_num_partitions: 1 + random.below(5) as i32,
+        offsets_topic_segment_bytes: if random.one_in(2) { 1 << 20 } else { 100 << 20 },
+        max_incremental_fetch_session_cache_slots: 1 + random.below(8) as i32,
+        log_retention_check_interval_ms: 700 + random.below(4000) as i64,
+        log_flush_offset_checkpoint_interval_ms: 300 + random.below(4000) as i64,
+        log_flush_start_offset_checkpoint_interval_ms: 300 + random.below(4000) as i64,
+        replica_high_watermark_checkpoint_interval_ms: 300 + random.below(4000) as i64,
+        ..Settings::default()
+    }
+}
+
+fn add_clients(world: &mut World, random: &mut Random) {
+    let mut programs: Vec<Box<dyn Program>> = vec![Box::new(Admin::new())];
+    for _ in 0..1 + random.below(2) {
+        let acks = if random.one_in(4) { 1 } else { -1 };
+        programs.push(Box::new(Producer::new(true, acks)));
+    }
+    for _ in 0..1 + random.below(2) {
+        programs.push(Box::new(Producer::new(false, random.below(3) as i16 - 1)));
+    }
+    for _ in 0..2 + random.below(2) {
+        programs.push(Box::new(Fetcher::new()));
+    }
+    for group in 0..1 + random.below(2) {
+        for member in 0..1 + random.below(3) {
+            let instance = random.one_in(3).then(|| format!("instance-{member}"));
+            programs.push(Box::new(Member::new(format!("group-{group}"), instance)));
+        }
+    }
+    for (number, program) in programs.into_iter().enumerate() {
+        world.clients.push(Client { program, link: None, random: random.fork(), token: 0 });
+        let at = 300_000 + random.below(SECOND);
+        world.plan(at, Happening::Wake { client: number, token: 0 });
+    }
+}
+
+impl World {
+    /// The end of the second phase.
+    pub fn finish(&mut self) {
+        self.is_over = true;
+        if self.node.as_ref().is_none_or(|node| !node.is_ready) {
+            return self.model.violation("the node does not serve at the end");
+        }
+        for at in 0..self.clients.len() {
+            if let Standing::Stuck(why) = self.clients[at].program.standing(&self.model) {
+                let name = self.clients[at].program.name();
+                self.model.violation(format!("{name} {at} has not got on: {why}"));
+            }
+        }
+        let now = self.now;
+        let old = |link: &crate::network::Link| {
+            let oldest = link.unanswered.front()?;
+            (link.node_hears && link.client_hears && now - oldest.sent_at > ANSWER_MAX).then_some(*oldest)
+        };
+        let forgotten: Vec<_> = self.network.links.values().filter_map(old).collect();
+        if let Some(oldest) = forgotten.first() {
+            self.model.violation(format!("a request has had no answer for long: {oldest:?}"));
+        }
+        self.audit(Death::Kill);
+    }
+}

@@ -1,0 +1,319 @@
+//! The loop: the next event in time goes to whom it concerns, what follows from it is planned, until the run is over or
+//! something did not hold.
+
+use broker::event::{DiskFailure, DiskToken, Effect, Event};
+use broker::message::Message;
+use platform::memory::MemoryFileSystem;
+use platform::{Random, Time};
+
+use crate::clients::Program;
+use crate::coverage::Coverage;
+use crate::disk::Job;
+use crate::faults::Fault;
+use crate::invariants::durability::Death;
+use crate::model::Model;
+use crate::network::{Network, Written};
+use crate::node::{Machine, Node};
+use crate::scheduler::Scheduler;
+use crate::trace::Trace;
+
+pub const SECOND: u64 = 1_000_000;
+
+/// Something that is going to happen.
+pub enum Happening {
+    Start,
+    /// To the shard of a connection.
+    Opened(u64),
+    Frame(u64, bytes::Bytes),
+    Hangup(u64),
+    /// To the client of a connection.
+    Reply(u64, Written),
+    Closed(u64),
+    Refused {
+        client: usize,
+    },
+    Wake {
+        client: usize,
+        token: u64,
+    },
+    /// Within one life of the node.
+    Inside {
+        life: u32,
+        actor: usize,
+        what: Inside,
+    },
+    Fault(Fault),
+    FaultEnds(Fault),
+    /// This life has to be ready, or over.
+    StartLimit(u32),
+    StopLimit(u32),
+    Calm,
+    ProducingEnds,
+    End,
+}
+
+pub enum Inside {
+    Message { from: usize, message: Message },
+    Turn,
+    Tick(u64),
+    Disk(Job),
+    DiskDone { token: DiskToken, result: Result<(), DiskFailure> },
+    Resume,
+    Shutdown,
+}
+
+pub struct Client {
+    pub program: Box<dyn Program>,
+    pub link: Option<u64>,
+    pub random: Random,
+    pub token: u64,
+}
+
+/// Draws of parts that must not disturb each other.
+pub struct Draws {
+    pub network: Random,
+    pub disk: Random,
+    pub faults: Random,
+    pub node: Random,
+}
+
+pub struct World {
+    pub machine: Machine,
+    pub node: Option<Node>,
+    pub lives: u32,
+    pub scheduler: Scheduler<Happening>,
+    pub network: Network,
+    pub clients: Vec<Client>,
+    pub model: Model,
+    pub coverage: Coverage,
+    pub trace: Trace,
+    pub draws: Draws,
+    pub now: u64,
+    /// How far the node's wall clock is from the clients', in milliseconds.
+    pub clock_offset_ms: i64,
+    /// How the node went down since the last audit.
+    pub death: Option<Death>,
+    /// What the disk had for certain before power was lost.
+    pub durable: std::collections::BTreeMap<types::TopicIdPartition, i64>,
+    /// A planned halt loses power rather than the process alone.
+    pub halt_loses_power: bool,
+    /// A sync has failed: what the page cache shows is not what the disk has, until power is lost.
+    pub must_lose_power: bool,
+    pub slow_flush: bool,
+    pub last_correlation: i32,
+    pub events: u64,
+    pub is_over: bool,
+    pub log: Option<Vec<String>>,
+    /// Calls of the file system on such paths are told.
+    pub tells_path: Option<String>,
+    effects: Vec<Effect>,
+}
+
+/// Wall time at the start, in milliseconds.
+const EPOCH_MS: i64 = 1_790_000_000_000;
+
+impl World {
+    pub fn new(machine: Machine, random: &mut Random) -> World {
+        World {
+            machine,
+            node: None,
+            lives: 0,
+            scheduler: Scheduler::new(random.fork()),
+            network: Network::default(),
+            clients: Vec::new(),
+            model: Model::default(),
+            coverage: Coverage::default(),
+            trace: Trace::new(),
+            draws: Draws {
+                network: random.fork(),
+                disk: random.fork(),
+                faults: random.fork(),
+                node: random.fork(),
+            },
+            now: SECOND,
+            clock_offset_ms: 0,
+            death: None,
+            durable: Default::default(),
+            halt_loses_power: false,
+            must_lose_power: false,
+            slow_flush: false,
+            last_correlation: 0,
+            events: 0,
+            is_over: false,
+            log: None,
+            tells_path: None,
+            effects: Vec::new(),
+        }
+    }
+
+    pub fn files(&self) -> &MemoryFileSystem {
+        &self.machine.files
+    }
+
+    pub fn client_wall_ms(&self) -> i64 {
+        EPOCH_MS + (self.now / 1000) as i64
+    }
+
+    pub fn time(&self) -> Time {
+        Time { monotonic_us: self.now, wall_ms: self.client_wall_ms() + self.clock_offset_ms }
+    }
+
+    /// A line for whoever replays a seed.
+    pub fn tell(&mut self, text: impl FnOnce() -> String) {
+        let now = self.now;
+        if let Some(log) = &mut self.log {
+            log.push(format!("{:>12.6} {}", now as f64 / 1e6, text()));
+        }
+    }
+
+    pub fn plan(&mut self, after_us: u64, what: Happening) {
+        self.scheduler.at(self.now + after_us, what);
+    }
+
+    pub fn plan_inside(&mut self, after_us: u64, actor: usize, what: Inside) {
+        if let Some(node) = &self.node {
+            let life = node.life;
+            self.plan(after_us, Happening::Inside { life, actor, what });
+        }
+    }
+
+    /// Runs until the end or the first thing that did not hold.
+    pub fn run(&mut self) {
+        while !self.is_over && self.model.violations.is_empty() {
+            let Some((at, what)) = self.scheduler.next() else { return };
+            self.now = self.now.max(at);
+            self.events += 1;
+            self.trace.note(at);
+            self.happen(what);
+            self.tell_calls();
+        }
+    }
+
+    /// What the node has asked of the file system, for whoever replays a seed.
+    fn tell_calls(&mut self) {
+        if self.log.is_none() {
+            return;
+        }
+        for call in self.machine.files.take_trace() {
+            let path = call.path.display().to_string();
+            if self.tells_path.as_ref().is_some_and(|wanted| path.contains(wanted)) {
+                self.tell(|| format!("  {call}"));
+            }
+        }
+    }
+
+    fn happen(&mut self, what: Happening) {
+        match what {
+            Happening::Start => self.start(),
+            Happening::Opened(connection) => self.on_opened(connection),
+            Happening::Frame(connection, bytes) => self.on_frame(connection, bytes),
+            Happening::Hangup(connection) => self.on_hangup(connection),
+            Happening::Reply(connection, written) => self.on_reply(connection, written),
+            Happening::Closed(connection) => self.on_closed(connection),
+            Happening::Refused { client } => self.call(client, |program, api| program.on_closed(api)),
+            Happening::Wake { client, token } => {
+                if self.clients[client].token == token {
+                    self.call(client, |program, api| program.wake(api));
+                }
+            }
+            Happening::Inside { life, actor, what } => {
+                if self.node.as_ref().is_some_and(|node| node.life == life) {
+                    self.trace.note(actor as u64);
+                    self.inside(actor, what);
+                }
+            }
+            Happening::Fault(fault) => self.begin_fault(fault),
+            Happening::FaultEnds(fault) => self.end_fault(fault),
+            Happening::StartLimit(life) => self.check_started(life),
+            Happening::StopLimit(life) => self.check_stopped(life),
+            Happening::Calm => self.begin_calm(),
+            Happening::ProducingEnds => self.model.producing_ended = true,
+            Happening::End => self.finish(),
+        }
+    }
+
+    fn inside(&mut self, actor: usize, what: Inside) {
+        match what {
+            Inside::Message { from, message } => {
+                if let Message::Image { image, offset, .. } = &message {
+                    self.trace.note(*offset as u64);
+                    let found = self.model.images.check(actor, *offset, image);
+                    self.model.violations.extend(found);
+                }
+                self.step(actor, Event::Message { from: crate::node::id_of(from), message });
+            }
+            Inside::Turn => self.end_of_turn(actor),
+            Inside::Tick(at) => {
+                let Some(node) = &mut self.node else { return };
+                if node.wake_at[actor] == at {
+                    node.wake_at[actor] = u64::MAX;
+                    self.step(actor, Event::Tick);
+                }
+            }
+            Inside::Disk(job) => self.work(actor, job),
+            Inside::DiskDone { token, result } => self.step(actor, Event::DiskDone { token, result }),
+            Inside::Resume => self.resume(actor),
+            Inside::Shutdown => self.step(actor, Event::Shutdown),
+        }
+    }
+
+    /// One event for an actor, or later if it is held up.
+    pub fn step(&mut self, actor: usize, event: Event) {
+        let now = self.time();
+        let Some(node) = &mut self.node else { return };
+        if node.stalled[actor] {
+            node.deferred[actor].push_back(event);
+            return;
+        }
+        self.machine.files.set_time(now.wall_ms);
+        let mut effects = std::mem::take(&mut self.effects);
+        node.step(actor, now, event, &mut effects);
+        let needs_turn = actor > 0 && !std::mem::replace(&mut node.turn_pending[actor], true);
+        self.settle(actor, effects);
+        if needs_turn {
+            let after = self.draws.node.below(40);
+            self.plan_inside(after, actor, Inside::Turn);
+        }
+    }
+
+    fn end_of_turn(&mut self, actor: usize) {
+        let now = self.time();
+        let Some(node) = &mut self.node else { return };
+        node.turn_pending[actor] = false;
+        if node.stalled[actor] {
+            return;
+        }
+        let mut effects = std::mem::take(&mut self.effects);
+        node.end_of_turn(actor, now, &mut effects);
+        self.settle(actor, effects);
+    }
+
+    /// What a step has asked for happens, unless the machine stopped in its midst.
+    pub fn settle(&mut self, actor: usize, mut effects: Vec<Effect>) {
+        if self.files().is_halted() {
+            effects.clear();
+            self.effects = effects;
+            return self.on_halt();
+        }
+        let life = self.lives;
+        for effect in effects.drain(..) {
+            // an effect may end this life
+            if self.node.is_some() && self.lives == life {
+                self.carry_out(actor, effect);
+            }
+        }
+        self.effects = effects;
+    }
+
+    fn resume(&mut self, actor: usize) {
+        let Some(node) = &mut self.node else { return };
+        node.stalled[actor] = false;
+        let life = node.life;
+        for event in std::mem::take(&mut node.deferred[actor]) {
+            if self.node.as_ref().is_some_and(|node| node.life == life) {
+                self.step(actor, event);
+            }
+        }
+        self.plan_inside(1, actor, Inside::Turn);
+    }
+}

@@ -1,0 +1,34 @@
+//! The simulator itself: the same seed gives the same run, and seeds that once showed a bug hold now.
+
+use simulator::{Options, run};
+
+#[test]
+fn the_same_seed_gives_the_same_trace() {
+    for seed in [3, 17] {
+        let (one, other) = (run(options(seed)), run(options(seed)));
+        assert_eq!((one.trace, one.events), (other.trace, other.events), "seed {seed}");
+        assert_ne!(one.trace, run(options(seed + 1)).trace);
+    }
+}
+
+#[test]
+fn nothing_is_drawn_by_telling() {
+    let tells = Options { tells: true, ..options(5) };
+    assert_eq!(run(tells).trace, run(options(5)).trace);
+}
+
+/// What was found: seed, shards where they were given, and what went wrong then.
+#[test]
+fn seeds_that_found_something_hold() {
+    for (seed, what) in FOUND {
+        let report = run(options(*seed));
+        assert_eq!(report.violation, None, "seed {seed}: {what}");
+    }
+}
+
+const FOUND: &[(u64, &str)] =
+    &[(40, "a stop waited for ever when a checkpoint file was the last thing to be written")];
+
+fn options(seed: u64) -> Options {
+    Options { seed, ..Options::default() }
+}
