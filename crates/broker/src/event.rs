@@ -48,7 +48,7 @@ pub enum ActorId {
 pub struct DiskFailure {
     pub directory: DirectoryIndex,
     pub reason: String,
-    /// Nothing was changed, the disk is full.
+    /// Nothing was changed: the disk is full, or the process has as many files open as it may.
     pub no_room: bool,
 }
 

@@ -9,6 +9,7 @@ use std::thread;
 use broker::event::{ConnectionId, DirectoryIndex, DiskFailure, DiskToken, Event};
 use bytes::Bytes;
 use platform::{File, FileSlice, FileSystem};
+use rustix::io::Errno;
 
 use crate::mailbox::Sender;
 use crate::reactor::Mail;
@@ -27,10 +28,11 @@ pub struct Ticket {
 impl Ticket {
     fn done(self, result: io::Result<()>) {
         let Ticket { token, directory, .. } = self;
-        let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
+        // what passes: nothing was changed, and the disk is not to blame
+        let no_room = [Errno::NOSPC, Errno::DQUOT, Errno::MFILE, Errno::NFILE, Errno::NOMEM];
         let result = result.map_err(|error| DiskFailure {
             directory,
-            no_room: full.contains(&error.kind()),
+            no_room: Errno::from_io_error(&error).is_some_and(|errno| no_room.contains(&errno)),
             reason: error.to_string(),
         });
         self.to.send(Mail::Event(Event::DiskDone { token, result }));

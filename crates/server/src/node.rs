@@ -119,8 +119,11 @@ fn connection_limits(config: &StaticConfig) -> Result<Arc<ConnectionLimits>> {
         let found = (host, 0).to_socket_addrs().with_context(|| format!("{name}: {host} is not known"))?;
         overrides.extend(found.map(|address| (address.ip(), count)));
     }
+    // segments and checkpoints need file descriptors too
+    let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
+    let left_for_connections = usize::try_from(files - files / 4).unwrap_or(usize::MAX);
     Ok(ConnectionLimits::new(
-        config.i32("max.connections") as usize,
+        (config.i32("max.connections") as usize).min(left_for_connections),
         config.i32("max.connections.per.ip") as usize,
         overrides,
     ))

@@ -267,7 +267,7 @@ impl<A: Actor> Reactor<A> {
                 Accepted::Nobody => return,
                 Accepted::Refused(peer) => {
                     if let Some(left_out) = self.refused.may_speak(now.monotonic_us) {
-                        tracing::warn!(%peer, left_out, "refused: max.connections or max.connections.per.ip is reached");
+                        tracing::warn!(%peer, left_out, "refused: max.connections, max.connections.per.ip or the limit of open files is reached");
                     }
                     continue;
                 }
