@@ -418,6 +418,7 @@ impl<A: Actor> Reactor<A> {
             for id in std::mem::take(&mut self.starved) {
                 if let Some(connection) = self.connections.get_mut(id.0) {
                     connection.starved = false;
+                    connection.last_active_us = now.monotonic_us;
                     mark_dirty(connection, &mut self.dirty);
                 }
             }
@@ -435,9 +436,11 @@ impl<A: Actor> Reactor<A> {
     /// Closes connections that were idle too long, and wakes muted ones.
     fn sweep(&mut self, now: Time) {
         let idle_us = self.settings.idle_us;
-        // one that owes the peer an answer is not idle; one that the peer does not read from is
+        // one that owes the peer an answer is not idle, nor is one that is not read; one that the peer does not read
+        // from is
         let idle = self.connections.ids(|c| {
             now.monotonic_us.saturating_sub(c.last_active_us) > idle_us
+                && !c.starved
                 && (c.unanswered.is_empty() || c.closing || !c.output.is_empty())
         });
         for id in idle {
