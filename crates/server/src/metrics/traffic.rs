@@ -77,7 +77,7 @@ fn bucket(us: u64) -> usize {
 /// Where a bucket begins.
 fn lower_us(index: usize) -> u64 {
     let whole = 1u64 << (index / 2);
-    if index % 2 == 0 { whole } else { whole + whole / 2 }
+    if index.is_multiple_of(2) { whole } else { whole + whole / 2 }
 }
 
 /// See the head of the file.
