@@ -9,8 +9,17 @@ use clap::Args;
 
 use crate::shell::root;
 
-/// Package and test file of each fuzzer.
-const TARGETS: &[(&str, &str)] = &[("protocol", "robustness")];
+/// Package of each fuzzer, and how cargo is told which tests they are.
+const TARGETS: &[(&str, &[&str])] = &[
+    ("protocol", &["--test", "robustness"]),
+    ("records", &["--test", "fuzz"]),
+    ("storage", &["--test", "fuzz"]),
+    ("metadata", &["--test", "fuzz"]),
+    ("coordinator", &["--test", "fuzz"]),
+    ("broker", &["--test", "fuzz", "--test", "fuzz_quorum"]),
+    ("server", &["--test", "fuzz"]),
+    ("client", &["--lib", "fuzz::"]),
+];
 
 /// Seeds between two looks at the clock.
 const ROUND: u64 = 500;
@@ -34,13 +43,13 @@ pub struct Fuzz {
 impl Fuzz {
     pub fn run(self) -> Result<()> {
         let wanted = |package: &str| self.package.as_deref().is_none_or(|only| only == package);
-        for (package, test) in TARGETS.iter().filter(|(package, _)| wanted(package)) {
-            self.target(package, test)?;
+        for (package, tests) in TARGETS.iter().filter(|(package, _)| wanted(package)) {
+            self.target(package, tests)?;
         }
         Ok(())
     }
 
-    fn target(&self, package: &str, test: &str) -> Result<()> {
+    fn target(&self, package: &str, tests: &[&str]) -> Result<()> {
         let (start, limit) = (Instant::now(), self.seconds.map(Duration::from_secs));
         let mut seed = self.first;
         let more = |seed: u64| match limit {
@@ -51,7 +60,8 @@ impl Fuzz {
             let left = self.first.saturating_add(self.seeds).saturating_sub(seed);
             let count = if limit.is_some() { ROUND } else { ROUND.min(left) };
             let status = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()))
-                .args(["test", "--quiet", "--release", "-p", package, "--test", test])
+                .args(["test", "--quiet", "--release", "-p", package])
+                .args(tests)
                 .env("FUZZ_FIRST", seed.to_string())
                 .env("FUZZ_SEEDS", count.to_string())
                 .current_dir(root())

@@ -24,6 +24,13 @@ pub use config::{ConsumerConfig, IsolationLevel, OffsetReset, iso_duration};
 pub use offsets::{Committed, EARLIEST, LATEST, ListedOffset, list as list_offsets};
 pub use subscription::Pattern;
 
+/// What reads bytes from outside.
+#[cfg(test)]
+pub(crate) mod fuzzed {
+    pub use super::assignor::{Assignor, Member, assigned, assignment, subscribed_topics, subscription};
+    pub use super::fetched::Fetched;
+}
+
 use crate::{Cluster, ConsumerRecord, Error};
 use fetcher::{Fetcher, Trouble};
 use group::{Group, Joined};

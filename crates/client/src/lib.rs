@@ -6,6 +6,11 @@ mod config;
 mod connection;
 mod consumer;
 mod error;
+#[cfg(test)]
+mod fuzz;
+#[cfg(test)]
+#[path = "../../../fuzz/fuzzing.rs"]
+mod fuzzing;
 mod metadata;
 mod producer;
 mod properties;

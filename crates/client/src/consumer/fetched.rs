@@ -12,6 +12,8 @@ use crate::{ConsumerRecord, Error, Header};
 
 /// Uncompressed bytes of one batch that are taken at most.
 const BATCH_BYTES_MAX: usize = 1 << 30;
+/// Records that room is made for on the word of a batch's header alone.
+const RECORDS_AHEAD_MAX: usize = 4096;
 
 /// What one answer holds of one partition.
 #[derive(Debug)]
@@ -85,7 +87,7 @@ impl Fetched {
             std::borrow::Cow::Owned(owned) => Bytes::from(owned),
         };
         let mut found =
-            Vec::with_capacity(usize::try_from(batch.record_count()).unwrap_or(0).min(data.len()));
+            Vec::with_capacity(usize::try_from(batch.record_count()).unwrap_or(0).min(RECORDS_AHEAD_MAX));
         for record in batch.records(&data) {
             let record = record.map_err(corrupt)?;
             if record.offset.0 >= position {
