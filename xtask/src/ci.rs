@@ -21,6 +21,10 @@ pub fn run() -> Result<()> {
 /// Installs what the tests need, and passes them all.
 pub fn test() -> Result<()> {
     cargo(&["test", "--workspace"])?;
+    // Apache Kafka reads what we write, and the other way round
+    cargo(&["xtask", "storage-referee"])?;
+    cargo(&["xtask", "metadata-referee"])?;
     cargo(&["build", "--release", "--package", "barnabas"])?;
-    Ok(())
+    // real clients against the release binary, those that install soon
+    cargo(&["xtask", "compat"])
 }
