@@ -174,11 +174,13 @@ impl Partition {
         };
         let (high_watermark, flushed) = (self.replica.high_watermark(), self.log.flushed_offset());
         let queues = [(&mut self.committed_waiters, high_watermark), (&mut self.flushed_waiters, flushed)];
-        for (queue, reached) in queues {
+        for (at, (queue, reached)) in queues.into_iter().enumerate() {
+            // acks=1 does not ask how many replicas are in sync
+            let is_enough = at > 0 || self.replica.has_enough_in_sync();
             let done = queue.front().is_some_and(|waiter| waiter.required <= reached || error.is_error());
             if done {
                 return queue.pop_front().map(|waiter| match waiter.required <= reached {
-                    true if self.replica.has_enough_in_sync() => (waiter, ErrorCode::None),
+                    true if is_enough => (waiter, ErrorCode::None),
                     true => (waiter, ErrorCode::NotEnoughReplicasAfterAppend),
                     false => (waiter, error),
                 });

@@ -166,6 +166,9 @@ impl Shard {
 
     /// The partition is not led here any more.
     pub(crate) fn abandon_groups(&mut self, turn: &mut Turn, slot: Slot) {
+        if !self.groups.partitions.contains_key(&slot) {
+            return;
+        }
         self.drive(turn, slot, |coordinator, context, effects| {
             coordinator.abandon(ErrorCode::NotCoordinator, context, effects);
         });

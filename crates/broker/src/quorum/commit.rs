@@ -61,6 +61,10 @@ impl Quorum {
         if self.high_watermark.0 == 0 || self.published.is_some_and(|published| published >= last) {
             return;
         }
+        // a new topic may belong to other shards than its old namesake, whose directories must be out of its way
+        if self.deletion_published.is_some_and(|offset| self.applied_by_shards() < offset) {
+            return;
+        }
         let (image, delta) = self.loader.publish();
         let awaited = self.waiting.iter().any(|waiting| waiting.offset <= last)
             || self.own.awaits().is_some_and(|offset| offset <= last);
@@ -69,6 +73,9 @@ impl Quorum {
         }
         if self.published.is_none() && image.finalized_metadata_version().is_none() {
             return;
+        }
+        if !delta.topics_deleted.is_empty() {
+            self.deletion_published = Some(last);
         }
         let changes = self.published.map(|_| Arc::new(delta));
         self.published = Some(last);

@@ -76,6 +76,8 @@ pub struct Quorum {
     bootstrap: Vec<MetadataRecord>,
     /// The image that the shards were last told of: its last offset.
     published: Option<i64>,
+    /// Published with topics deleted: their names are free when every shard has applied it.
+    deletion_published: Option<i64>,
     /// What each shard has applied.
     shards: Vec<i64>,
     waiting: Vec<Waiting>,

@@ -78,6 +78,7 @@ impl Quorum {
             active: None,
             bootstrap,
             published: None,
+            deletion_published: None,
             shards: vec![-1; shards],
             waiting: Vec::new(),
             held: Vec::new(),

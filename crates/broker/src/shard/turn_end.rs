@@ -9,6 +9,10 @@ impl Shard {
     pub(super) fn settle(&mut self, turn: &mut Turn) {
         for slot in self.partitions.take_changed() {
             self.settle_waiters(turn, slot);
+            if self.partitions.at(slot).is_some_and(|partition| partition.offline) {
+                // what it has not committed never will be
+                self.abandon_groups(turn, slot);
+            }
             self.settle_group_writes(turn, slot);
             self.wake_watchers(turn, slot);
         }
