@@ -180,6 +180,8 @@ pub struct CheckpointPart {
     pub entries: Vec<(DirectoryIndex, Arc<str>, i32, i64)>,
     /// The shard has closed its logs and will send no more.
     pub last: bool,
+    /// A topic was deleted: a line about it must not outlive it, or it would be believed of its next namesake.
+    pub at_once: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -295,3 +295,76 @@ fn shards_can_move_to_threads() {
     is_send::<Effect>();
     let _ = ActorId::Shard(ShardId(0));
 }
+
+#[test]
+fn a_stop_waits_for_a_checkpoint_that_is_under_way_and_writes_the_last_one() {
+    for shards in [1, 3] {
+        let mut node = Node::new(shards);
+        node.create_topic("t", 6, &[]);
+        let connection = node.connect(0);
+        (0..6).for_each(|partition| assert_eq!(produce(&mut node, connection, "t", partition).error_code, 0));
+        node.hold_disk = true;
+        (0..2).for_each(|_| node.pass(61_000));
+        assert!(!node.held.is_empty());
+        // another shard may take its time to close
+        for shard in 0..usize::from(shards) {
+            node.step(shard, Event::Shutdown);
+            node.pass(61_000);
+        }
+        assert!(node.stopped < usize::from(shards));
+        node.release_disk();
+        assert_eq!(node.stopped, usize::from(shards), "{:?}", node.log);
+        node.restart(1, true);
+        let connection = node.connect(0);
+        for partition in 0..6 {
+            assert_eq!(produce(&mut node, connection, "t", partition).base_offset, 2, "{:?}", node.log);
+        }
+    }
+}
+
+#[test]
+fn a_topics_namesake_inherits_nothing_from_its_checkpoints() {
+    for shards in [1, 3] {
+        let mut node = Node::new(shards);
+        let topic_id = node.create_topic("t", 1, &[]);
+        let connection = node.connect(0);
+        (0..2).for_each(|_| assert_eq!(produce(&mut node, connection, "t", 0).error_code, 0));
+        let request = DeleteRecordsRequest {
+            topics: vec![delete_records_request::DeleteRecordsTopic {
+                name: "t".into(),
+                partitions: vec![delete_records_request::DeleteRecordsPartition {
+                    partition_index: 0,
+                    offset: 3,
+                }],
+            }],
+            timeout_ms: 1000,
+        };
+        node.call(connection, 2, request);
+        node.pass(61_000);
+        node.pass(61_000);
+        node.delete_topic(topic_id);
+        node.create_topic("t", 1, &[]);
+        assert_eq!(produce(&mut node, connection, "t", 0).base_offset, 0);
+        node.restart(shards, false);
+        let connection = node.connect(0);
+        assert_eq!(fetch(&mut node, connection, "t", 0).2.len(), 2);
+    }
+}
+
+#[test]
+fn a_topic_made_again_before_a_crash_does_not_find_the_old_records() {
+    let mut node = Node::new(1);
+    let topic_id = node.create_topic("t", 1, &[]);
+    let connection = node.connect(0);
+    produce(&mut node, connection, "t", 0);
+    // committed, and the shard never knew
+    node.shards.clear();
+    node.delete_topic(topic_id);
+    node.create_topic("t", 1, &[]);
+    node.restart(1, false);
+    let connection = node.connect(0);
+    assert_eq!(produce(&mut node, connection, "t", 0).base_offset, 0);
+    node.restart(1, false);
+    let connection = node.connect(0);
+    assert_eq!(fetch(&mut node, connection, "t", 0).2.len(), 2);
+}

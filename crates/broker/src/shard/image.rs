@@ -1,5 +1,6 @@
 //! A new metadata image: logs are opened, made and deleted, leaderships begin and end, configurations change.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use metadata::configs::LogConfig;
@@ -36,6 +37,7 @@ impl Shard {
         self.topic_configs = None;
         if first {
             self.start_timers(turn);
+            self.put_strays_aside(turn);
         }
         match changes {
             Some(changes) if !first => self.apply(turn, &old, &changes),
@@ -44,9 +46,6 @@ impl Shard {
                 self.apply(turn, &old, &changes);
             }
         }
-        if first {
-            self.put_strays_aside(turn);
-        }
         turn.send_quorum(Message::ImageApplied { offset });
     }
 
@@ -54,6 +53,9 @@ impl Shard {
         for topic_id in &changes.topics_deleted {
             let gone: Vec<_> = self.partitions.of_topic(*topic_id).map(|(id, _)| *id).collect();
             gone.into_iter().for_each(|id| self.delete_partition(turn, &id));
+        }
+        if !changes.topics_deleted.is_empty() {
+            self.forget_in_checkpoints(turn);
         }
         let topics = changes.topics_deleted.iter().filter_map(|id| old.topics.by_id(*id));
         let deleted: Vec<_> = topics.map(|topic| (topic.name.clone(), topic.id)).collect();
@@ -103,6 +105,8 @@ impl Shard {
         self.note_unflushed(turn, slot, 0, false);
         if *name == *OFFSETS_TOPIC {
             if begins {
+                // a reign may have ended and begun again in one image: nobody answers for the old one then
+                self.abandon_groups(turn, slot);
                 self.begin_groups(slot);
             } else if !leads {
                 self.abandon_groups(turn, slot);
@@ -213,9 +217,18 @@ impl Shard {
         }
     }
 
-    /// Logs of topics that nobody knows are renamed and kept, as Kafka does.
+    /// Logs of topics that nobody knows are renamed and kept, as Kafka does. Before any log is made: a topic that was
+    /// deleted and made again before a crash must not find the old one's records under its name.
     fn put_strays_aside(&mut self, turn: &mut Turn) {
-        for stray in std::mem::take(&mut self.found_logs).into_values() {
+        let node = self.node.node_id.0;
+        let is_known = |id: &TopicIdPartition| {
+            let state = self.cluster.topic_by_id(id.topic_id).and_then(|topic| topic.state(id.partition));
+            state.is_some_and(|state| state.replicas.contains(&node))
+        };
+        let (known, strays): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            std::mem::take(&mut self.found_logs).into_iter().partition(|(id, _)| is_known(id));
+        self.found_logs = known;
+        for stray in strays.into_values() {
             let unique = self.unique_name();
             let Some(started) = self.directories.get(stray.directory) else { continue };
             let text = match started.directory.rename_directory(&stray.found, DirectoryKind::Stray, unique) {

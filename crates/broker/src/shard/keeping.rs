@@ -90,6 +90,17 @@ impl Shard {
 
     /// Tells shard 0 this shard's lines; shard 0 writes the files when it has those of all.
     pub(super) fn checkpoint(&mut self, turn: &mut Turn, kind: CheckpointKind, last: bool) {
+        self.tell_checkpoint(turn, kind, last, false);
+    }
+
+    /// Topics were deleted: what the files say of them goes too.
+    pub(super) fn forget_in_checkpoints(&mut self, turn: &mut Turn) {
+        for kind in [CheckpointKind::LogStart, CheckpointKind::RecoveryPoint] {
+            self.tell_checkpoint(turn, kind, false, true);
+        }
+    }
+
+    fn tell_checkpoint(&mut self, turn: &mut Turn, kind: CheckpointKind, last: bool, at_once: bool) {
         // the clock goes on while a stop waits for the disk, and must not take back the last word
         if self.stopping && !last {
             return;
@@ -107,7 +118,8 @@ impl Shard {
             let topic = log.partition().topic.clone();
             (!partition.offline).then_some((partition.directory, topic, partition.id.partition, offset.0))
         };
-        let part = CheckpointPart { kind, entries: self.partitions.iter().filter_map(entry).collect(), last };
+        let entries = self.partitions.iter().filter_map(entry).collect();
+        let part = CheckpointPart { kind, entries, last, at_once };
         if self.id == ShardId(0) {
             self.on_checkpoint_part(turn, ShardId(0), part);
         } else {
@@ -116,9 +128,9 @@ impl Shard {
     }
 
     pub(super) fn on_checkpoint_part(&mut self, turn: &mut Turn, from: ShardId, part: CheckpointPart) {
-        let (kind, last) = (part.kind, part.last);
+        let (kind, last, at_once) = (part.kind, part.last, part.at_once);
         self.checkpoints.parts.insert((kind, from), part);
-        if from == self.id && !last {
+        if (from == self.id || at_once) && !last {
             self.write_checkpoint(turn, kind);
         }
         self.finish_stopping(turn);
@@ -160,14 +172,17 @@ impl Shard {
         if std::mem::replace(&mut self.stopping, true) {
             return;
         }
+        let mut not_closed = Vec::new();
         for slot in self.slots() {
             let Some(partition) = self.partitions.at_mut(slot).filter(|partition| !partition.offline) else {
                 continue;
             };
             if let Err(error) = partition.log.0.close(turn.now.wall_ms) {
+                not_closed.push(partition.directory);
                 self.on_log_error(turn, slot, &error);
             }
         }
+        not_closed.into_iter().for_each(|directory| self.stop_uncleanly(turn, directory));
         KINDS.into_iter().for_each(|kind| self.checkpoint(turn, kind, true));
         // whoever asks now, through another shard too, is told to go elsewhere
         for slot in self.slots() {
@@ -178,6 +193,14 @@ impl Shard {
         self.close_connections(turn);
         if self.id != ShardId(0) {
             turn.effects.push(Effect::Stopped);
+        }
+    }
+
+    /// A log of the directory is not closed (the disk may be full): its next start must not believe that it is.
+    fn stop_uncleanly(&mut self, turn: &mut Turn, directory: DirectoryIndex) {
+        self.lose_directory(directory);
+        if self.id != ShardId(0) {
+            turn.send(ShardId(0), Message::DirectoryFailed { directory });
         }
     }
 
