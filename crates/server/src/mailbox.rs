@@ -29,7 +29,7 @@ impl<T> Clone for Sender<T> {
 impl<T> Sender<T> {
     /// Lost without a word where the receiver has ended: the process is stopping then.
     pub fn send(&self, message: T) {
-        if self.channel.send(message).is_ok() && !self.bell.rung.swap(true, Ordering::AcqRel) {
+        if self.channel.send(message).is_ok() && !self.bell.rung.swap(true, Ordering::SeqCst) {
             let _ = rustix::io::write(&self.bell.fd, &1u64.to_ne_bytes());
         }
     }
@@ -51,12 +51,14 @@ impl<T> Receiver<T> {
     pub fn silence(&self) {
         let mut count = [0u8; 8];
         let _ = rustix::io::read(&self.bell.fd, &mut count);
-        self.bell.rung.store(false, Ordering::Release);
+        // a swap and no store: a store may come into effect only after `take` has looked, and a sender between the two
+        // would think that the bell still rings
+        self.bell.rung.swap(false, Ordering::SeqCst);
     }
 
     /// So that the next wait ends at once: not all was taken.
     pub fn ring(&self) {
-        if !self.bell.rung.swap(true, Ordering::AcqRel) {
+        if !self.bell.rung.swap(true, Ordering::SeqCst) {
             let _ = rustix::io::write(&self.bell.fd, &1u64.to_ne_bytes());
         }
     }
