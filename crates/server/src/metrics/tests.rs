@@ -1,3 +1,5 @@
+//! A whole scrape as text, from rows made by hand.
+
 use broker::metrics::{GroupRow, PartitionRow, QuorumRow, TopicCounts};
 use protocol::{ApiKey, ErrorCode};
 
@@ -25,8 +27,10 @@ fn row(topic: &'static str, partition: i32, end: i64) -> PartitionRow {
 }
 
 fn scrape() -> Scrape {
-    let mut metrics = Metrics::default();
-    metrics.partitions = vec![row("a", 0, 5), row("a", 1, 0), row("empty", 0, 0)];
+    let mut metrics = Metrics {
+        partitions: vec![row("a", 0, 5), row("a", 1, 0), row("empty", 0, 0)],
+        ..Metrics::default()
+    };
     metrics.all_topics = TopicCounts { messages_in: 7, bytes_in: 490, ..TopicCounts::default() };
     metrics.groups = vec![GroupRow {
         group: "a \"group\"\n".into(),
