@@ -10,6 +10,17 @@ A node:
                                             under the user's data folder. Also what plain `barnabas` does
   check-config FILE                         says what is wrong in a properties file, and starts nothing
   server-stop                               stops the nodes of this machine in good order
+  storage random-uuid|info|format           looks at log directories and formats them
+
+Topics and groups, in short:
+  topics list|create|describe|alter|delete  for example: barnabas topics create orders --partitions 3
+  groups list|describe|reset|delete
+
+Kafka's tools, with their own flags (kafka- may be left out):
+  kafka-topics  kafka-configs  kafka-consumer-groups  kafka-groups  kafka-get-offsets  kafka-delete-records
+  kafka-console-producer  kafka-console-consumer  kafka-log-dirs  kafka-dump-log  kafka-storage  kafka-cluster
+  kafka-features  kafka-metadata-quorum  kafka-broker-api-versions  kafka-producer-perf-test
+  kafka-consumer-perf-test  kafka-e2e-latency  kafka-verifiable-producer  kafka-verifiable-consumer
 
 Every command has --help. `bin/kafka-topics.sh` and the like are these commands under their usual names.
 
