@@ -12,6 +12,7 @@ use crate::checkpoint::{self, LEADER_EPOCH};
 use crate::error::{At, Error, Result};
 use crate::names::SNAPSHOT;
 use crate::partition_metadata;
+use crate::segment::Segment;
 
 /// How far a plan reaches. Given back to the log when the plan is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +84,15 @@ impl Log {
         let mut files = Vec::new();
         let active = self.segments.len() - 1;
         let mut indexed = if with_active_indexes { self.end_offset } else { self.active_segment_base() };
-        for index in self.segment_of(self.recovery_point)..=active {
+        let mut first = self.segment_of(self.recovery_point);
+        // recovery may have cut off the end of a segment whose last good record is just before the recovery point:
+        // unsynced, the bad bytes would be back after the next crash, where nobody looks for them
+        while let Some(before) = first.checked_sub(1)
+            && self.segments.get(before).is_some_and(Segment::is_unsynced)
+        {
+            first = before;
+        }
+        for index in first..=active {
             let mut indexes = with_active_indexes || index < active;
             let (segment, place) = self.segment(index)?;
             let base = segment.base;

@@ -358,6 +358,11 @@ impl Segment {
         self.time_index.entries.write_all(place)
     }
 
+    /// Records were written or cut off since the last flush.
+    pub(crate) fn is_unsynced(&self) -> bool {
+        self.unsynced
+    }
+
     /// Nothing is known of what reached the disk: the next flush syncs all of it.
     pub(crate) fn set_unsynced(&mut self) {
         self.unsynced = true;
