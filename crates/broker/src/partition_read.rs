@@ -1,6 +1,6 @@
 //! Reading one partition for a fetch: who may read up to where, and what is told beside the records.
 
-use platform::Time;
+use platform::{Planted, Time, is_planted};
 use protocol::messages::fetch_response::{
     AbortedTransaction, EpochEndOffset, LeaderIdAndEpoch, PartitionData,
 };
@@ -58,7 +58,7 @@ impl FetchOutcome {
         PartitionData {
             partition_index,
             error_code: self.error.code(),
-            high_watermark: self.high_watermark,
+            high_watermark: self.high_watermark + i64::from(is_planted(Planted::HighWatermarkPastEnd)),
             last_stable_offset: self.last_stable_offset,
             log_start_offset: self.log_start_offset,
             aborted_transactions: (read_committed && !self.error.is_error()).then_some(self.aborted),

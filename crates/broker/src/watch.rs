@@ -1,6 +1,7 @@
 //! Fetches that wait for partitions of this shard, whichever shard they belong to. A watch ends when one of its
 //! partitions changes: whoever watched reads again and, if that is not enough, watches anew.
 
+use platform::{Planted, is_planted};
 use types::TopicIdPartition;
 
 use crate::event::ShardId;
@@ -46,7 +47,7 @@ impl Shard {
             self.unwatch(watcher);
             if watcher.shard == self.id {
                 crate::handlers::fetch::on_wake_here(self, turn, watcher.id);
-            } else {
+            } else if !is_planted(Planted::WakeLost) {
                 turn.send(watcher.shard, Message::FetchWake { id: watcher.id });
             }
         }

@@ -16,19 +16,16 @@ pub enum Planted {
     CommitNotAppended,
     /// A waiting fetch is not told of what happens on another shard.
     WakeLost,
-    /// The answer of a deleted topic leaves, and the topic comes back with the next start.
-    DeletionForgotten,
 }
 
 impl Planted {
-    pub const ALL: [Planted; 7] = [
+    pub const ALL: [Planted; 6] = [
         Planted::AckBeforeFlush,
         Planted::TornBatchKept,
         Planted::ProducersForgotten,
         Planted::HighWatermarkPastEnd,
         Planted::CommitNotAppended,
         Planted::WakeLost,
-        Planted::DeletionForgotten,
     ];
 }
 

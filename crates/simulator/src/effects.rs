@@ -111,7 +111,8 @@ impl World {
                 Chunk::File(slice) => match slice.read() {
                     Ok(bytes) => frame.extend(bytes),
                     Err(error) => {
-                        if !self.node.as_ref().is_some_and(|node| node.disk_failed) {
+                        let failed = self.node.as_ref().is_some_and(|node| node.disk_failed);
+                        if !failed && !self.files().is_halted() {
                             self.model.violation(format!("a slice of an answer cannot be read: {error}"));
                         }
                         return None;

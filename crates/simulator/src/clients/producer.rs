@@ -29,6 +29,8 @@ struct Queued {
 struct Lane {
     next_sequence: i32,
     next_place: u64,
+    /// The node knows this producer here: before, it takes any sequence.
+    is_known: bool,
     queue: VecDeque<Queued>,
 }
 
@@ -205,6 +207,9 @@ impl Producer {
         self.saw_storage_error |= answer.error_code == ErrorCode::KafkaStorageError.code();
         if answer.error_code == 0 {
             self.forget(&id, number);
+            if let Some(lane) = self.lanes.get_mut(&id) {
+                lane.is_known = true;
+            }
             return self.acknowledged(api, id, number, answer.base_offset);
         }
         // a batch of an identity given up since
@@ -219,7 +224,7 @@ impl Producer {
             ErrorCode::OutOfOrderSequenceNumber => {
                 let loses = api.model.sent[number as usize].nature.loses_old;
                 // a batch that found no room may be overtaken by a smaller one
-                let excused = loses || self.saw_storage_error;
+                let excused = loses || self.saw_storage_error || !lane.is_known;
                 if api.model.power_losses == self.power_losses && !excused {
                     let text = format!("{id}: the sequence of batch {number} is refused, nothing was lost");
                     api.model.violation(text);

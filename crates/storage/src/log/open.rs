@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use platform::{FileSystem, Random};
+use platform::{FileSystem, Planted, Random, is_planted};
 use types::{Offset, TopicPartition, Uuid};
 
 use super::Log;
@@ -108,6 +108,9 @@ impl Log {
             log.rebuild_epochs()?;
         }
         let opened = log.recover(&listing, &options)?;
+        if is_planted(Planted::ProducersForgotten) {
+            log.producers = ProducerState::default();
+        }
         Ok((log, opened))
     }
 
