@@ -184,6 +184,12 @@ impl Log {
             segment.write_indexes(place)?;
         }
         self.take_snapshot()?;
+        if self.flushed_offset < self.end_offset {
+            // a plan that was given out may still wait for its disk worker, who ends before it is done
+            let first = self.segment_of(self.flushed_offset);
+            self.segments.iter_mut().skip(first).for_each(Segment::set_unsynced);
+            (self.unsynced_names, self.unsynced_directory, self.unsynced_before) = (true, true, true);
+        }
         let plan = self.plan(now_ms, true)?;
         plan.run(&*self.place.file_system)?;
         self.flushed(plan.to);
