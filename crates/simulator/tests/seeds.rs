@@ -31,6 +31,7 @@ const FOUND: &[(u64, &str)] = &[
     (40, "a stop waited for ever when a checkpoint file was the last thing to be written"),
     (45, "the flush of a deleted topic's directory took the node down"),
     (124, "a torn end that recovery had cut off was back after the next crash"),
+    (186, "a clean stop did not sync what a flush under way had taken on"),
     (210, "the same, found at a later start"),
 ];
 
