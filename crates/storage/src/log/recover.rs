@@ -82,7 +82,7 @@ impl Log {
 
     fn scan_unsynced(&mut self, listing: &Listing, now_ms: i64, opened: &mut Opened) -> Result<()> {
         let place = &self.place;
-        let mut first = self.segments.partition_point(|s| s.base < self.recovery_point).saturating_sub(1);
+        let mut first = self.segments.partition_point(|s| s.base <= self.recovery_point).saturating_sub(1);
         // a recovery point says nothing of a segment that a crash has taken the index from
         for (index, segment) in self.segments.iter_mut().enumerate().take(first) {
             if segment.size > 0 && !listing.offset_indexes.contains(&segment.base) {
