@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use crate::Chunk;
 use crate::event::ListenerId;
+use crate::message::WorkId;
 
 /// Names one call of one connection.
 pub type Sequence = u64;
@@ -41,6 +42,8 @@ pub struct Connection {
     pub principal: Arc<str>,
     /// The last client id seen, kept to share it between calls.
     pub client_id: Option<Arc<str>>,
+    /// Its fetch that waits or waited: it has one at a time.
+    pub fetch: Option<WorkId>,
     frames: VecDeque<Bytes>,
     calls: VecDeque<(bool, Outcome)>,
     first: Sequence,
@@ -54,6 +57,7 @@ impl Connection {
             peer,
             principal,
             client_id: None,
+            fetch: None,
             frames: VecDeque::new(),
             calls: VecDeque::new(),
             first: 0,

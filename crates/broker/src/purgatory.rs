@@ -63,10 +63,6 @@ impl<R> Purgatory<R> {
         self.deadlines.first().map(|&(deadline, _)| deadline)
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = (WorkId, &R)> {
-        self.rows.iter().map(|(id, (_, row))| (*id, row))
-    }
-
     pub fn len(&self) -> usize {
         self.rows.len()
     }

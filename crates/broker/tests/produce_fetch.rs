@@ -210,6 +210,26 @@ fn min_bytes_are_waited_for() {
 }
 
 #[test]
+fn a_fetch_waits_no_longer_than_its_connection_lives() {
+    for shards in [1, 3] {
+        let mut node = Node::new(shards);
+        node.create_topic("t", 3, &[]);
+        let (first, second) = (node.connect(0), node.connect(0));
+        for reader in [first, second] {
+            let request = fetch_request("t", Uuid::ZERO, &[(0, 0), (1, 0), (2, 0)], 5000, 1);
+            node.send(reader, 12, request);
+            node.run();
+        }
+        assert_eq!(node.count_waiting_fetches(), 2);
+        node.disconnect(first);
+        assert_eq!(node.count_waiting_fetches(), 1, "{shards} shards");
+        let writer = node.connect(0);
+        produce(&mut node, writer, "t", vec![(0, batch(&["x"]))]);
+        assert!(node.take_reply(second).is_some(), "{shards} shards");
+    }
+}
+
+#[test]
 fn limits_hold_but_one_batch_is_always_given() {
     for shards in [1, 3] {
         let mut node = Node::new(shards);

@@ -5,6 +5,7 @@ use std::io;
 use std::net::TcpStream;
 use std::os::fd::AsFd;
 
+use broker::Chunk;
 use broker::event::{ConnectionId, ListenerId};
 use bytes::Bytes;
 use rustix::event::epoll::EventFlags;
@@ -18,6 +19,7 @@ use crate::output::{Output, Progress};
 const OUTPUT_MAX: usize = 4 << 20;
 /// A frame that misses at least this much is read straight into its own buffer.
 const DIRECT_MIN: usize = 32 << 10;
+const PRODUCE: i16 = protocol::ApiKey::Produce as i16;
 /// How often one connection is read in a turn before others have theirs.
 const READS_A_TURN: usize = 16;
 
@@ -43,6 +45,7 @@ pub struct Connection {
     pub last_active_us: u64,
     /// Nothing more is handed in; closed when the output is sent.
     pub closing: bool,
+    peer: Peer,
     /// A disk worker warms the next piece of the output.
     pub warming: bool,
     pub socket_full: bool,
@@ -59,6 +62,17 @@ pub struct Unanswered {
     pub api_key: i16,
     pub size: usize,
     pub since_us: u64,
+}
+
+/// What is still to be expected of the other side. Requests that came whole are carried out in any case: whoever wants
+/// no answers (acks=0) may close at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Peer {
+    Talks,
+    /// It sends no more, but may read the answers.
+    Listens,
+    /// It does neither.
+    Gone,
 }
 
 /// The peer closed, sent nonsense, or the socket failed.
@@ -92,6 +106,7 @@ impl Connection {
             muted_until_us: 0,
             last_active_us: now_us,
             closing: false,
+            peer: Peer::Talks,
             warming: false,
             socket_full: false,
             interest: EventFlags::empty(),
@@ -156,6 +171,7 @@ impl Connection {
     /// May its next bytes be read?
     pub fn wants_read(&self, unanswered_max: usize, now_us: u64) -> bool {
         !self.closing
+            && self.peer == Peer::Talks
             && self.waiting.is_empty()
             && self.unanswered.len() < unanswered_max
             && self.output.held() < OUTPUT_MAX
@@ -165,6 +181,51 @@ impl Connection {
     /// May its next frame be handed in?
     pub fn may_hand_in(&self, unanswered_max: usize, now_us: u64) -> bool {
         !self.closing && self.unanswered.len() < unanswered_max && self.muted_until_us <= now_us
+    }
+
+    /// Nothing more is read; what began to arrive will not be whole.
+    pub fn stop_reading(&mut self) {
+        self.reader = FrameReader::default();
+        if self.peer == Peer::Talks {
+            self.peer = Peer::Listens;
+        }
+    }
+
+    /// Nor is anything written.
+    pub fn give_up(&mut self) {
+        self.stop_reading();
+        self.peer = Peer::Gone;
+        self.socket_full = false;
+        self.output = Output::default();
+    }
+
+    pub fn is_talking(&self) -> bool {
+        self.peer == Peer::Talks
+    }
+
+    pub fn is_gone(&self) -> bool {
+        self.peer == Peer::Gone
+    }
+
+    /// Nothing is left to be done for it: all was answered, or begun where nobody reads answers.
+    pub fn is_done(&self) -> bool {
+        match self.peer {
+            Peer::Talks => false,
+            Peer::Listens => self.waiting.is_empty() && self.unanswered.is_empty() && self.output.is_empty(),
+            Peer::Gone => self.waiting.is_empty() && self.all_begun(),
+        }
+    }
+
+    /// The broker begins a request when none before it is unanswered, save that Produce may follow Produce.
+    fn all_begun(&self) -> bool {
+        self.unanswered.len() <= 1 || self.unanswered.iter().all(|one| one.api_key == PRODUCE)
+    }
+
+    /// Something to be sent; nothing where nobody reads.
+    pub fn push(&mut self, chunks: Vec<Chunk>) {
+        if self.peer != Peer::Gone {
+            chunks.into_iter().for_each(|chunk| self.output.push(chunk));
+        }
     }
 
     pub fn flush(&mut self) -> io::Result<Progress> {

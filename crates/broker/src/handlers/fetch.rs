@@ -6,7 +6,7 @@ use protocol::messages::fetch_response::{FetchResponse, FetchableTopicResponse, 
 use protocol::{ErrorCode, Records, Response};
 use types::TopicIdPartition;
 
-use crate::event::{ConnectionId, ShardId};
+use crate::event::ShardId;
 use crate::fetch_session::{Answered, Context, FetchItem, SessionRequest, TopicKey};
 use crate::message::{FetchConditions, FetchPart, Message, Part, PartReply, WorkId};
 use crate::partition_read::FetchOutcome;
@@ -142,6 +142,9 @@ fn start(shard: &mut Shard, turn: &mut Turn, mut wait: FetchWait, max_wait_ms: i
         shard.watch(Watcher { shard: shard.id, id }, &wait.partitions_of(shard.id));
     }
     let deadline = if waits { turn.after_ms(i64::from(max_wait_ms)) } else { NEVER };
+    if let Some(connection) = shard.connections.get_mut(&wait.call.connection) {
+        connection.fetch = Some(id);
+    }
     shard.fetches.insert(id, deadline, wait);
     Answer::Later
 }
@@ -204,13 +207,9 @@ pub(crate) fn on_expired(shard: &mut Shard, turn: &mut Turn, id: WorkId, mut wai
 }
 
 /// Nobody wants the answer any more; a deadline may be far away.
-pub(crate) fn on_connection_closed(shard: &mut Shard, turn: &mut Turn, connection: ConnectionId) {
-    let of_connection = |(_, wait): &(WorkId, &FetchWait)| wait.call.connection == connection;
-    let ids: Vec<WorkId> = shard.fetches.iter().filter(of_connection).map(|(id, _)| id).collect();
-    for id in ids {
-        if let Some(wait) = shard.fetches.take(id) {
-            forget(shard, turn, id, &wait);
-        }
+pub(crate) fn abandon(shard: &mut Shard, turn: &mut Turn, id: WorkId) {
+    if let Some(wait) = shard.fetches.take(id) {
+        forget(shard, turn, id, &wait);
     }
 }
 

@@ -27,8 +27,9 @@ impl Shard {
     }
 
     pub(super) fn on_connection_closed(&mut self, turn: &mut Turn, id: ConnectionId) {
-        self.connections.remove(&id);
-        handlers::fetch::on_connection_closed(self, turn, id);
+        if let Some(fetch) = self.connections.remove(&id).and_then(|connection| connection.fetch) {
+            handlers::fetch::abandon(self, turn, fetch);
+        }
     }
 
     pub(super) fn close_connections(&mut self, turn: &mut Turn) {
@@ -43,7 +44,7 @@ impl Shard {
             connection.push_frame(bytes);
             // the shell hands in no more than this: whoever is over it has lost count, and so might we
             if connection.unanswered() > self.node.limits.queued_requests.saturating_mul(2) {
-                self.connections.remove(&id);
+                self.on_connection_closed(turn, id);
                 turn.effects.push(Effect::Close { connection: id });
                 return;
             }

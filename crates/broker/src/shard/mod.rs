@@ -125,7 +125,7 @@ pub struct Shard {
     /// What the checkpoint files hold, so that what has not changed is not written again.
     checkpoints_written: BTreeMap<(CheckpointKind, DirectoryIndex), Bytes>,
     timers: timers::Timers,
-    connections: BTreeMap<ConnectionId, Connection>,
+    pub(crate) connections: BTreeMap<ConnectionId, Connection>,
     /// Connections with an answer that may leave or a frame that may start.
     ready: Vec<ConnectionId>,
     next_work: u64,

@@ -30,6 +30,8 @@ pub struct Node {
     pub now: Time,
     pub replies: BTreeMap<ConnectionId, VecDeque<Bytes>>,
     pub closed: Vec<ConnectionId>,
+    /// Fetches that wait, as the shards last told.
+    pub waiting_fetches: u64,
     pub silences: usize,
     pub log: Vec<String>,
     pub stopped: usize,
@@ -102,6 +104,7 @@ impl Node {
             now: Time { monotonic_us: 1_000_000, wall_ms: 1_700_000_000_000 },
             replies: BTreeMap::new(),
             closed: Vec::new(),
+            waiting_fetches: 0,
             silences: 0,
             log: Vec::new(),
             stopped: 0,
@@ -270,6 +273,15 @@ impl Node {
         self.run();
     }
 
+    pub fn count_waiting_fetches(&mut self) -> u64 {
+        self.waiting_fetches = 0;
+        for shard in 0..self.shards.len() {
+            self.step(shard, Event::ReadMetrics);
+        }
+        self.run();
+        self.waiting_fetches
+    }
+
     /// Hands in a request; the turn is not over.
     pub fn send(&mut self, connection: ConnectionId, version: i16, request: impl Into<Request>) {
         let request = request.into();
@@ -393,7 +405,8 @@ impl Node {
                 Effect::Stopped => self.stopped += 1,
                 Effect::Fatal { reason } if self.fatal_allowed => self.fatal.push(reason),
                 Effect::Fatal { reason } => panic!("{reason}"),
-                Effect::Metrics(_) | Effect::Mute { .. } | Effect::Ready => {}
+                Effect::Metrics(metrics) => self.waiting_fetches += metrics.purgatory_fetch,
+                Effect::Mute { .. } | Effect::Ready => {}
             }
         }
     }

@@ -79,9 +79,7 @@ impl<A: Actor> Reactor<A> {
         {
             api.answered(self.done_us.saturating_sub(done.since_us));
         }
-        for chunk in chunks {
-            connection.output.push(chunk);
-        }
+        connection.push(chunks);
         mark_dirty(connection, &mut self.dirty);
         if connection.has_waiting() {
             self.hand_in(now, id);

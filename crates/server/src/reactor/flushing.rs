@@ -36,11 +36,12 @@ impl<A: Actor> Reactor<A> {
                 Ok(_) => {}
                 Err(why) => {
                     tracing::debug!(peer = ?connection.socket.peer_addr(), "closed: {why}");
-                    return false;
+                    self.give_up(id);
                 }
             }
         }
-        if connection.closing && connection.output.is_empty() {
+        let Some(connection) = self.connections.get_mut(id.0) else { return true };
+        if connection.is_done() || connection.closing && connection.output.is_empty() {
             return false;
         }
         let bytes = connection.request_bytes();
@@ -56,7 +57,7 @@ impl<A: Actor> Reactor<A> {
         let mut interest = EventFlags::empty();
         interest.set(EventFlags::IN, reads);
         interest.set(EventFlags::OUT, connection.socket_full);
-        if interest != connection.interest {
+        if interest != connection.interest && !connection.is_gone() {
             connection.interest = interest;
             let data = EventData::new_u64(id.0);
             return epoll::modify(&self.epoll, connection.socket.as_fd(), data, interest).is_ok();

@@ -7,6 +7,8 @@ mod effects;
 mod flushing;
 mod pauses;
 mod sockets;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::net::{SocketAddr, TcpStream};

@@ -40,11 +40,11 @@ impl<A: Actor> Reactor<A> {
     pub(super) fn sweep(&mut self, now: Time) {
         let idle_us = self.settings.idle_us;
         // one that owes the peer an answer is not idle, nor is one that is not read; one that the peer does not read
-        // from is
+        // from is, and one that it will not write to
         let idle = self.connections.ids(|c| {
             now.monotonic_us.saturating_sub(c.last_active_us) > idle_us
                 && !c.starved
-                && (c.unanswered.is_empty() || c.closing || !c.output.is_empty())
+                && (c.unanswered.is_empty() || c.closing || !c.is_talking() || !c.output.is_empty())
         });
         for id in idle {
             self.traffic.closed_idle += 1;

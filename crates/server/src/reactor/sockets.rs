@@ -2,7 +2,7 @@
 
 use broker::event::{ConnectionId, Event};
 use platform::Time;
-use rustix::event::epoll::EventFlags;
+use rustix::event::epoll::{self, EventFlags};
 
 use super::{Actor, Reactor, mark_dirty};
 use crate::connection::{Connection, ReadEnd};
@@ -24,6 +24,10 @@ impl<A: Actor> Reactor<A> {
                 self.remove(id);
             }
             return;
+        }
+        if !connection.is_talking() {
+            // it is not read any more: only its end can be told
+            return self.give_up(id);
         }
         if connection.is_between_frames() {
             connection.begun_us = now.monotonic_us;
@@ -51,14 +55,31 @@ impl<A: Actor> Reactor<A> {
             Ok(()) => mark_dirty(connection, &mut self.dirty),
             Err(ReadEnd::Refused(why)) => {
                 self.complain(now, id, &why.to_string());
-                self.closed(now, id);
+                self.stop_reading(id);
             }
             Err(ReadEnd::Failed(why)) => {
                 tracing::debug!(peer = ?connection.socket.peer_addr(), "closed: {why}");
-                self.closed(now, id);
+                self.give_up(id);
             }
-            Err(ReadEnd::Closed) => self.closed(now, id),
+            Err(ReadEnd::Closed) => self.stop_reading(id),
         }
+    }
+
+    /// Requests that came whole are answered before the end.
+    fn stop_reading(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.get_mut(id.0) else { return };
+        connection.stop_reading();
+        mark_dirty(connection, &mut self.dirty);
+    }
+
+    /// Requests that came whole are carried out, for nobody's eyes. A socket that failed would wake the thread for ever.
+    pub(super) fn give_up(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.get_mut(id.0) else { return };
+        if !connection.is_gone() {
+            let _ = epoll::delete(&self.epoll, &connection.socket);
+            connection.give_up();
+        }
+        mark_dirty(connection, &mut self.dirty);
     }
 
     /// Gives the actor as many waiting frames of the connection as it may have now.

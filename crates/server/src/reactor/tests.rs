@@ -1,0 +1,169 @@
+//! A loop with real sockets round an actor that takes its time: what becomes of requests whose sender has gone.
+
+use std::collections::VecDeque;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::sync::{Arc, mpsc};
+use std::thread;
+
+use broker::event::{ActorId, ConnectionId, Effect, Event, ListenerId, ShardId};
+use bytes::Bytes;
+use platform::{OsFileSystem, Time};
+use rustix::net::sockopt;
+
+use super::{Actor, Mail, Parts, Reactor, Settings};
+use crate::clock::Clock;
+use crate::disk::Disk;
+use crate::limits::{ConnectionLimits, RequestMemory};
+use crate::mailbox;
+use crate::peers::Peers;
+
+/// Frames that one connection may have unanswered: fewer than are sent.
+const UNANSWERED_MAX: usize = 2;
+const FRAMES: u8 = 20;
+
+#[derive(Debug, PartialEq, Eq)]
+enum Seen {
+    Frame(u8),
+    Closed,
+}
+
+/// Answers one frame a tick, in their order; those of Produce with acks=0 by silence.
+struct Slow {
+    seen: mpsc::Sender<Seen>,
+    unanswered: VecDeque<(ConnectionId, bool)>,
+}
+
+impl Actor for Slow {
+    fn step(&mut self, now: Time, event: Event, effects: &mut Vec<Effect>) {
+        match event {
+            Event::Frame { connection, bytes } => {
+                self.seen.send(Seen::Frame(bytes[4])).unwrap();
+                self.unanswered.push_back((connection, bytes[1] == 0));
+            }
+            Event::ConnectionClosed { .. } => self.seen.send(Seen::Closed).unwrap(),
+            Event::Tick => match self.unanswered.pop_front() {
+                Some((connection, true)) => effects.push(Effect::NoReply { connection }),
+                Some((connection, false)) => {
+                    let chunks = vec![broker::Chunk::Bytes(Bytes::from_static(b"answer"))];
+                    effects.push(Effect::Reply { connection, chunks });
+                }
+                None => {}
+            },
+            Event::Shutdown => effects.push(Effect::Stopped),
+            _ => {}
+        }
+        if !self.unanswered.is_empty() {
+            effects.push(Effect::WakeAt { monotonic_us: now.monotonic_us + 200 });
+        }
+    }
+
+    fn end_of_turn(&mut self, _: Time, _: &mut Vec<Effect>) {}
+}
+
+struct Running {
+    mail: mailbox::Sender<Mail>,
+    seen: mpsc::Receiver<Seen>,
+    thread: thread::JoinHandle<()>,
+}
+
+fn start() -> Running {
+    let (own, inbox) = mailbox::mailbox::<Mail>().unwrap();
+    let (seen_by, seen) = mpsc::channel();
+    let mail = own.clone();
+    let thread = thread::spawn(move || {
+        let parts = Parts {
+            actor: Slow { seen: seen_by, unanswered: VecDeque::new() },
+            effects: Vec::new(),
+            id: ActorId::Shard(ShardId(0)),
+            clock: Clock::start(),
+            settings: Settings {
+                frame_max: 1 << 20,
+                unanswered_max: UNANSWERED_MAX,
+                idle_us: u64::MAX / 4,
+                held_max: 2 << 20,
+                request_memory: RequestMemory::new(16 << 20),
+            },
+            file_system: Arc::new(OsFileSystem),
+            disk: Disk::start("test").unwrap(),
+            own: own.clone(),
+            mailbox: inbox,
+            peers: Peers { quorum: own.clone(), shards: vec![own] },
+            notices: mpsc::channel().0,
+        };
+        Reactor::new(parts).unwrap().run().unwrap();
+    });
+    Running { mail, seen, thread }
+}
+
+/// A connection that the loop has.
+fn connect(running: &Running) -> TcpStream {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (socket, peer) = listener.accept().unwrap();
+    socket.set_nonblocking(true).unwrap();
+    let limits = ConnectionLimits::new(10, 10, Default::default());
+    let slot = limits.take(peer.ip()).unwrap();
+    running.mail.send(Mail::Accepted { socket, peer, listener: ListenerId(0), slot });
+    client
+}
+
+/// `count` frames of one API, numbered, as the wire has them; and the beginning of one more.
+fn frames(api_key: u8, count: u8) -> Vec<u8> {
+    let whole = (0..count).flat_map(|number| [0, 0, 0, 5, 0, api_key, 0, 9, number]);
+    whole.chain([0, 0, 0, 5, 0, api_key]).collect()
+}
+
+fn expected() -> Vec<Seen> {
+    (0..FRAMES).map(Seen::Frame).chain([Seen::Closed]).collect()
+}
+
+fn stop(running: Running) {
+    running.mail.send(Mail::Event(Event::Shutdown));
+    running.thread.join().unwrap();
+}
+
+#[test]
+fn requests_of_a_peer_that_has_gone_are_carried_out() {
+    for (name, end) in [
+        ("closed", (|socket| drop(socket)) as fn(TcpStream)),
+        ("reset", |socket| {
+            sockopt::set_socket_linger(&socket, Some(std::time::Duration::ZERO)).unwrap();
+        }),
+    ] {
+        let running = start();
+        let mut client = connect(&running);
+        client.write_all(&frames(0, FRAMES)).unwrap();
+        // the loop has them before a reset can take them away
+        assert_eq!(running.seen.recv().unwrap(), Seen::Frame(0), "{name}");
+        end(client);
+        let seen: Vec<Seen> = running.seen.iter().take(usize::from(FRAMES)).collect();
+        assert_eq!(seen, &expected()[1..], "{name}");
+        stop(running);
+    }
+}
+
+#[test]
+fn a_peer_that_only_listens_gets_all_answers_before_the_end() {
+    let running = start();
+    let mut client = connect(&running);
+    client.write_all(&frames(18, FRAMES)).unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
+    let mut answers = Vec::new();
+    client.read_to_end(&mut answers).unwrap();
+    assert_eq!(String::from_utf8(answers).unwrap(), "answer".repeat(usize::from(FRAMES)));
+    assert_eq!(running.seen.iter().take(usize::from(FRAMES) + 1).collect::<Vec<_>>(), expected());
+    stop(running);
+}
+
+#[test]
+fn nobody_waits_for_the_answer_of_a_peer_that_is_gone() {
+    let running = start();
+    let mut client = connect(&running);
+    client.write_all(&frames(18, FRAMES)).unwrap();
+    assert_eq!(running.seen.recv().unwrap(), Seen::Frame(0));
+    // all answers are written to a socket that refuses them
+    drop(client);
+    assert_eq!(running.seen.iter().take(usize::from(FRAMES)).collect::<Vec<_>>(), &expected()[1..]);
+    stop(running);
+}
