@@ -1,6 +1,6 @@
 //! What goes into an actor's `step` and what comes out: the whole border between the core and the world.
-//! Every frame handed in is answered by exactly one `Reply` or `NoReply`, in the order of the frames, unless
-//! the connection is closed first.
+//! Every frame handed in on an accepted connection is answered by exactly one `Reply` or `NoReply`, in the order of the
+//! frames, unless the connection is closed first.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,9 +13,54 @@ use crate::Chunk;
 use crate::message::Message;
 use crate::metrics::Metrics;
 
-/// A connection of one actor; never used again after it closed.
+/// A connection of one actor; never used again after it closed. The shell numbers those that it accepts, below
+/// `DIALED`; an actor numbers those that it asks for, from there on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(pub u64);
+
+/// Bits of a dialed connection's number within its lane.
+const LANE_SHIFT: u32 = 48;
+
+impl ConnectionId {
+    /// The first number of connections that actors dial.
+    pub const DIALED: u64 = 1 << 63;
+    /// Lanes of one actor are below this.
+    pub const LANES: u8 = 64;
+
+    /// The `number`th connection dialed in one lane of an actor: whoever dials has a lane of its own.
+    pub const fn dialed(lane: u8, number: u64) -> ConnectionId {
+        let lane = (lane % ConnectionId::LANES) as u64;
+        ConnectionId(ConnectionId::DIALED | lane << LANE_SHIFT | number & ((1 << LANE_SHIFT) - 1))
+    }
+
+    pub const fn is_dialed(self) -> bool {
+        self.0 >= ConnectionId::DIALED
+    }
+
+    /// Of a dialed connection.
+    pub const fn lane(self) -> u8 {
+        (self.0 >> LANE_SHIFT) as u8 % ConnectionId::LANES
+    }
+}
+
+/// Where a peer listens: a name or an address, and a port.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Address {
+    pub host: Arc<str>,
+    pub port: u16,
+}
+
+impl Address {
+    pub fn new(host: &str, port: u16) -> Address {
+        Address { host: Arc::from(host), port }
+    }
+}
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.host, self.port)
+    }
+}
 
 /// One of a node's shards, counted from 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -65,7 +110,16 @@ pub enum Event {
     ConnectionClosed {
         connection: ConnectionId,
     },
-    /// One whole request, without its size prefix.
+    /// A connection that this actor dialed is there.
+    Dialed {
+        connection: ConnectionId,
+    },
+    /// It is not, and nothing more is heard of it.
+    DialFailed {
+        connection: ConnectionId,
+        reason: String,
+    },
+    /// One whole request, or on a dialed connection one answer, without its size prefix.
     Frame {
         connection: ConnectionId,
         bytes: Bytes,
@@ -99,6 +153,17 @@ pub enum Effect {
     /// The oldest unanswered frame wants no answer (acks=0).
     NoReply {
         connection: ConnectionId,
+    },
+    /// Connect to a peer: `Event::Dialed` or `Event::DialFailed` follows, unless `Effect::Close` comes first. Answers
+    /// come as `Event::Frame`, the end as `Event::ConnectionClosed`.
+    Dial {
+        connection: ConnectionId,
+        address: Address,
+    },
+    /// A request on a dialed connection, with its size prefix: ready for the socket.
+    Request {
+        connection: ConnectionId,
+        chunks: Vec<Chunk>,
     },
     /// Write what was replied so far, then close. No event about this connection is handed in after it.
     Close {

@@ -19,6 +19,7 @@ mod log;
 mod partition;
 mod partition_read;
 mod partitions;
+pub mod peers;
 mod purgatory;
 pub mod quorum;
 mod replication;

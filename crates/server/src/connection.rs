@@ -40,7 +40,7 @@ pub struct Connection {
     pub begun_us: u64,
     /// Not read although it could be: the node holds too many bytes of requests.
     pub starved: bool,
-    pub listener: ListenerId,
+    pub side: Side,
     pub muted_until_us: u64,
     pub last_active_us: u64,
     /// Nothing more is handed in; closed when the output is sent.
@@ -53,7 +53,13 @@ pub struct Connection {
     pub interest: EventFlags,
     /// In the list of connections to flush at the end of the turn.
     pub dirty: bool,
-    _slot: Slot,
+}
+
+/// Who opened a connection: frames of an accepted one are requests, those of a dialed one answers.
+#[derive(Debug)]
+pub enum Side {
+    Accepted { listener: ListenerId, _slot: Slot },
+    Dialed,
 }
 
 /// What is remembered of a request until it is answered.
@@ -84,13 +90,7 @@ pub enum ReadEnd {
 }
 
 impl Connection {
-    pub fn new(
-        id: ConnectionId,
-        socket: TcpStream,
-        listener: ListenerId,
-        slot: Slot,
-        now_us: u64,
-    ) -> Connection {
+    pub fn new(id: ConnectionId, socket: TcpStream, side: Side, now_us: u64) -> Connection {
         Connection {
             id,
             socket,
@@ -102,7 +102,7 @@ impl Connection {
             accounted: 0,
             begun_us: now_us,
             starved: false,
-            listener,
+            side,
             muted_until_us: 0,
             last_active_us: now_us,
             closing: false,
@@ -111,7 +111,18 @@ impl Connection {
             socket_full: false,
             interest: EventFlags::empty(),
             dirty: false,
-            _slot: slot,
+        }
+    }
+
+    pub fn is_dialed(&self) -> bool {
+        matches!(self.side, Side::Dialed)
+    }
+
+    /// The listener that it came in on.
+    pub fn listener(&self) -> Option<ListenerId> {
+        match self.side {
+            Side::Accepted { listener, .. } => Some(listener),
+            Side::Dialed => None,
         }
     }
 
@@ -174,7 +185,7 @@ impl Connection {
             && self.peer == Peer::Talks
             && self.waiting.is_empty()
             && self.unanswered.len() < unanswered_max
-            && self.output.held() < OUTPUT_MAX
+            && (self.is_dialed() || self.output.held() < OUTPUT_MAX)
             && self.muted_until_us <= now_us
     }
 
@@ -211,6 +222,7 @@ impl Connection {
     pub fn is_done(&self) -> bool {
         match self.peer {
             Peer::Talks => false,
+            Peer::Listens if self.is_dialed() => self.waiting.is_empty(),
             Peer::Listens => self.waiting.is_empty() && self.unanswered.is_empty() && self.output.is_empty(),
             Peer::Gone => self.waiting.is_empty() && self.all_begun(),
         }
@@ -237,6 +249,10 @@ impl Connection {
     /// The next frame to be handed in, unanswered from now on.
     pub fn begin_next(&mut self, now_us: u64) -> Option<Bytes> {
         let frame = self.waiting.pop_front()?;
+        if self.is_dialed() {
+            self.frame_bytes = self.frame_bytes.saturating_sub(frame.len());
+            return Some(frame);
+        }
         let api_key = frame.first_chunk::<2>().map_or(-1, |bytes| i16::from_be_bytes(*bytes));
         self.unanswered.push_back(Unanswered { api_key, size: frame.len(), since_us: now_us });
         Some(frame)

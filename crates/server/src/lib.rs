@@ -4,6 +4,8 @@ mod acceptor;
 mod clock;
 pub mod configuration;
 mod connection;
+mod connections;
+mod dial;
 mod directories;
 mod disk;
 pub mod format;

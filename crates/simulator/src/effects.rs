@@ -24,6 +24,13 @@ impl World {
                     self.model.violations.extend(found);
                 }
             }
+            // there is no other node
+            Effect::Dial { connection, .. } => {
+                let after = self.network_delay();
+                self.plan_inside(after, actor, Inside::DialFailed(connection));
+            }
+            Effect::Request { .. } => {}
+            Effect::Close { connection } if connection.is_dialed() => {}
             Effect::Close { connection } => self.on_close(connection.0),
             Effect::Send { to, message } => {
                 let to = actor_of(to);

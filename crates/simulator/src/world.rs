@@ -1,7 +1,7 @@
 //! The loop: the next event in time goes to whom it concerns, what follows from it is planned, until the run is over or
 //! something did not hold.
 
-use broker::event::{DiskFailure, DiskToken, Effect, Event};
+use broker::event::{ConnectionId, DiskFailure, DiskToken, Effect, Event};
 use broker::message::Message;
 use platform::memory::MemoryFileSystem;
 use platform::{Random, Time};
@@ -57,6 +57,7 @@ pub enum Inside {
     Turn,
     Tick(u64),
     Disk(Job),
+    DialFailed(ConnectionId),
     DiskDone { token: DiskToken, result: Result<(), DiskFailure> },
     Resume,
     Shutdown,
@@ -251,6 +252,10 @@ impl World {
                 }
             }
             Inside::Disk(job) => self.work(actor, job),
+            Inside::DialFailed(connection) => {
+                let reason = "nobody listens there".to_owned();
+                self.step(actor, Event::DialFailed { connection, reason });
+            }
             Inside::DiskDone { token, result } => self.step(actor, Event::DiskDone { token, result }),
             Inside::Resume => self.resume(actor),
             Inside::Shutdown => self.step(actor, Event::Shutdown),

@@ -115,6 +115,7 @@ impl Quorum {
                 self.connections.remove(&connection);
             }
             Event::Frame { connection, bytes } => self.on_frame(connection, bytes, turn),
+            Event::Dialed { .. } | Event::DialFailed { .. } => {}
             Event::Message { from, message } => self.on_message(from, message, turn),
             Event::DiskDone { token, result } => self.on_disk_done(token, result, turn),
             Event::Tick => self.raft_step(Input::Tick, turn),

@@ -180,6 +180,8 @@ impl Shard {
             }
             Event::ConnectionClosed { connection } => self.on_connection_closed(&mut turn, connection),
             Event::Frame { connection, bytes } => self.on_frame(&mut turn, connection, bytes),
+            // a shard dials nobody
+            Event::Dialed { .. } | Event::DialFailed { .. } => {}
             Event::Message { from, message } => self.on_message(&mut turn, from, message),
             Event::DiskDone { token, result } => self.on_disk_done(&mut turn, token, result),
             Event::Tick => self.on_tick(&mut turn),

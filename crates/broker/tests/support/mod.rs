@@ -407,6 +407,7 @@ impl Node {
                 Effect::Fatal { reason } => panic!("{reason}"),
                 Effect::Metrics(metrics) => self.waiting_fetches += metrics.purgatory_fetch,
                 Effect::Mute { .. } | Effect::Ready => {}
+                Effect::Dial { .. } | Effect::Request { .. } => {}
             }
         }
     }

@@ -2,13 +2,13 @@
 
 use std::net::{SocketAddr, TcpStream};
 
-use broker::event::{ConnectionId, Event, ListenerId};
+use broker::event::{Event, ListenerId};
 use platform::Time;
 use rustix::event::epoll::{self, EventData, EventFlags};
 
 use super::{Actor, LISTENERS, Mail, Notice, Reactor};
 use crate::acceptor::{Accepted, Acceptor};
-use crate::connection::Connection;
+use crate::connection::{Connection, Side};
 use crate::limits::Slot;
 
 /// Listeners are left alone for so long after a failed accept: the reason, too many open files, does not go away at once.
@@ -77,15 +77,16 @@ impl<A: Actor> Reactor<A> {
         slot: Slot,
     ) {
         let Ok(local) = socket.local_addr() else { return };
-        let id = ConnectionId(self.connections.next_id());
+        let id = self.connections.next_id();
         let added = epoll::add(&self.epoll, &socket, EventData::new_u64(id.0), EventFlags::IN);
         if added.is_err() {
             return;
         }
         self.traffic.opened(usize::from(listener.0));
-        let mut connection = Connection::new(id, socket, listener, slot, now.monotonic_us);
+        let side = Side::Accepted { listener, _slot: slot };
+        let mut connection = Connection::new(id, socket, side, now.monotonic_us);
         connection.interest = EventFlags::IN;
-        self.connections.insert(id.0, connection);
+        self.connections.insert(connection);
         let event = Event::ConnectionOpened { connection: id, listener, peer, local };
         self.actor.step(now, event, &mut self.effects);
     }

@@ -30,15 +30,27 @@ impl<A: Actor> Reactor<A> {
         match effect {
             Effect::Reply { connection, chunks } => self.answered(now, connection, chunks),
             Effect::NoReply { connection } => self.answered(now, connection, Vec::new()),
+            Effect::Dial { connection, address } => self.dial(now, connection, &address),
+            Effect::Request { connection, chunks } => {
+                if let Some(connection) = self.connections.get_mut(connection) {
+                    connection.last_active_us = now.monotonic_us;
+                    chunks.into_iter().for_each(|chunk| connection.output.push(chunk));
+                    mark_dirty(connection, &mut self.dirty);
+                }
+            }
+            Effect::Close { connection } if connection.is_dialed() => {
+                self.dials.forget(connection);
+                self.remove(connection);
+            }
             Effect::Close { connection } => {
-                if let Some(connection) = self.connections.get_mut(connection.0) {
+                if let Some(connection) = self.connections.get_mut(connection) {
                     connection.closing = true;
                     connection.forget_waiting();
                     mark_dirty(connection, &mut self.dirty);
                 }
             }
             Effect::Mute { connection, until_monotonic_us } => {
-                if let Some(connection) = self.connections.get_mut(connection.0) {
+                if let Some(connection) = self.connections.get_mut(connection) {
                     connection.muted_until_us = until_monotonic_us;
                     self.next_sweep_us = self.next_sweep_us.min(until_monotonic_us);
                     mark_dirty(connection, &mut self.dirty);
@@ -72,7 +84,7 @@ impl<A: Actor> Reactor<A> {
     }
 
     pub(super) fn answered(&mut self, now: Time, id: ConnectionId, chunks: Vec<broker::Chunk>) {
-        let Some(connection) = self.connections.get_mut(id.0) else { return };
+        let Some(connection) = self.connections.get_mut(id) else { return };
         connection.last_active_us = now.monotonic_us;
         if let Some(done) = connection.end_oldest()
             && let Some(api) = self.traffic.api_mut(done.api_key)

@@ -13,7 +13,7 @@ impl<A: Actor> Reactor<A> {
     /// One write for each connection that has something to send; epoll learns what each waits for now.
     pub(super) fn flush(&mut self, now: Time) {
         for id in std::mem::take(&mut self.dirty) {
-            let Some(connection) = self.connections.get_mut(id.0) else { continue };
+            let Some(connection) = self.connections.get_mut(id) else { continue };
             connection.dirty = false;
             let keep = self.flush_one(id, now);
             if !keep {
@@ -24,7 +24,7 @@ impl<A: Actor> Reactor<A> {
 
     /// False where the connection is to end.
     pub(super) fn flush_one(&mut self, id: ConnectionId, now: Time) -> bool {
-        let Some(connection) = self.connections.get_mut(id.0) else { return true };
+        let Some(connection) = self.connections.get_mut(id) else { return true };
         if !connection.socket_full && !connection.warming && !connection.output.is_empty() {
             match connection.flush() {
                 Ok(Progress::Cold) => {
@@ -40,7 +40,7 @@ impl<A: Actor> Reactor<A> {
                 }
             }
         }
-        let Some(connection) = self.connections.get_mut(id.0) else { return true };
+        let Some(connection) = self.connections.get_mut(id) else { return true };
         if connection.is_done() || connection.closing && connection.output.is_empty() {
             return false;
         }
@@ -48,7 +48,11 @@ impl<A: Actor> Reactor<A> {
         self.held = self.held.saturating_sub(connection.accounted) + bytes;
         connection.accounted = bytes;
         let mut reads = connection.wants_read(self.settings.unanswered_max, now.monotonic_us);
-        if reads && connection.is_between_frames() && self.settings.request_memory.is_full() {
+        if reads
+            && !connection.is_dialed()
+            && connection.is_between_frames()
+            && self.settings.request_memory.is_full()
+        {
             reads = false;
             if !std::mem::replace(&mut connection.starved, true) {
                 self.starved.push(id);

@@ -3,6 +3,7 @@
 //! A turn: epoll → frames and messages into `step` → `end_of_turn` → effects → one write for each connection.
 
 mod accepting;
+mod dialing;
 mod effects;
 mod flushing;
 mod pauses;
@@ -23,13 +24,14 @@ use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use crate::acceptor::Acceptor;
 use crate::clock::Clock;
 use crate::connection::Connection;
+use crate::connections::Connections;
+use crate::dial::Dials;
 use crate::disk::Disk;
 use crate::limits::{RequestMemory, Slot};
 use crate::mailbox::{Receiver, Sender};
 use crate::metrics::{Scrape, Traffic};
 use crate::peers::Peers;
 use crate::quiet::Quiet;
-use crate::table::Table;
 
 /// What the loop drives: a shard or the quorum.
 pub trait Actor {
@@ -52,6 +54,8 @@ pub enum Mail {
     Listen(Vec<Acceptor>),
     /// The page cache has what this connection waits for.
     Warmed(ConnectionId),
+    /// The addresses of a peer that is dialed.
+    Resolved(ConnectionId, Result<Vec<SocketAddr>, String>),
 }
 
 /// What a thread tells the process.
@@ -94,7 +98,8 @@ pub struct Reactor<A> {
     pub peers: Peers,
     pub notices: std::sync::mpsc::Sender<Notice>,
     epoll: OwnedFd,
-    connections: Table<Connection>,
+    connections: Connections,
+    dials: Dials,
     acceptors: Vec<Acceptor>,
     effects: Vec<Effect>,
     dirty: Vec<ConnectionId>,
@@ -158,7 +163,8 @@ impl<A: Actor> Reactor<A> {
             peers,
             notices,
             epoll,
-            connections: Table::default(),
+            connections: Connections::default(),
+            dials: Dials::default(),
             acceptors: Vec::new(),
             effects,
             dirty: Vec::new(),
@@ -238,8 +244,12 @@ impl<A: Actor> Reactor<A> {
                     self.open(now, socket, peer, listener, slot)
                 }
                 Some(Mail::Listen(acceptors)) => self.listen(acceptors),
+                Some(Mail::Resolved(id, found)) => {
+                    let progress = self.dials.on_resolved(id, found, &self.epoll);
+                    self.on_dial(now, id, progress);
+                }
                 Some(Mail::Warmed(id)) => {
-                    if let Some(connection) = self.connections.get_mut(id.0) {
+                    if let Some(connection) = self.connections.get_mut(id) {
                         connection.warming = false;
                         connection.output.warmed();
                         mark_dirty(connection, &mut self.dirty);

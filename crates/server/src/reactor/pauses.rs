@@ -1,7 +1,7 @@
 //! Time passing: connections that idle are closed, muted and starved ones are looked at again. Starved are those not
 //! read while the node holds as many bytes of requests as it may.
 
-use broker::event::{ConnectionId, Event};
+use broker::event::Event;
 use platform::Time;
 
 use super::{Actor, Reactor, mark_dirty};
@@ -19,7 +19,7 @@ impl<A: Actor> Reactor<A> {
         }
         if !self.starved.is_empty() && !self.settings.request_memory.is_full() {
             for id in std::mem::take(&mut self.starved) {
-                if let Some(connection) = self.connections.get_mut(id.0) {
+                if let Some(connection) = self.connections.get_mut(id) {
                     connection.starved = false;
                     connection.last_active_us = now.monotonic_us;
                     mark_dirty(connection, &mut self.dirty);
@@ -48,15 +48,16 @@ impl<A: Actor> Reactor<A> {
         });
         for id in idle {
             self.traffic.closed_idle += 1;
-            self.closed(now, ConnectionId(id));
+            self.closed(now, id);
         }
         if self.settings.request_memory.is_full() {
             let slow = self.connections.ids(|c| {
                 let since = |at: u64| now.monotonic_us.saturating_sub(at);
                 !c.is_between_frames()
+                    && !c.is_dialed()
                     && (since(c.last_active_us) > STALLED_US || since(c.begun_us) > SLOW_US)
             });
-            for id in slow.into_iter().map(ConnectionId) {
+            for id in slow {
                 self.complain(now, id, "its request does not come on while the node is short of memory");
                 self.closed(now, id);
             }
@@ -66,7 +67,7 @@ impl<A: Actor> Reactor<A> {
                 connection.muted_until_us = 0;
                 mark_dirty(connection, &mut self.dirty);
             }
-            self.hand_in(now, ConnectionId(id));
+            self.hand_in(now, id);
         }
     }
 }
