@@ -30,17 +30,19 @@ impl Planted {
 }
 
 #[cfg(feature = "planted")]
-static CHOSEN: std::sync::atomic::AtomicU8 = std::sync::atomic::AtomicU8::new(0);
+thread_local! {
+    static CHOSEN: std::cell::Cell<u8> = const { std::cell::Cell::new(0) };
+}
 
-/// From now on this bug is there, and no other.
+/// From now on this bug is there in what this thread does, and no other.
 #[cfg(feature = "planted")]
 pub fn plant(bug: Option<Planted>) {
-    CHOSEN.store(bug.map_or(0, |bug| bug as u8), std::sync::atomic::Ordering::Relaxed);
+    CHOSEN.set(bug.map_or(0, |bug| bug as u8));
 }
 
 #[cfg(feature = "planted")]
 pub fn is_planted(bug: Planted) -> bool {
-    CHOSEN.load(std::sync::atomic::Ordering::Relaxed) == bug as u8
+    CHOSEN.get() == bug as u8
 }
 
 #[cfg(not(feature = "planted"))]

@@ -12,7 +12,7 @@ use types::TopicIdPartition;
 use crate::invariants::contents;
 use crate::invariants::durability::{self, Death};
 use crate::model::Stage;
-use crate::world::World;
+use crate::world::{MachineIndex, World};
 
 struct Segment {
     base: i64,
@@ -40,22 +40,22 @@ impl World {
     }
 
     /// Of the directory that says whose it is: one that was made before a crash may have lost that.
-    fn segments_of(&self, id: &TopicIdPartition, name: &str) -> Option<Vec<Segment>> {
+    fn segments_of(&self, machine: MachineIndex, id: &TopicIdPartition, name: &str) -> Option<Vec<Segment>> {
         let is_its_own = |path: &PathBuf| {
-            let text = self.files().read(&path.join("partition.metadata")).unwrap_or_default();
+            let text = self.files(machine).read(&path.join("partition.metadata")).unwrap_or_default();
             String::from_utf8_lossy(&text).contains(&id.topic_id.to_string())
         };
-        let mut paths = self.machine.directories.iter().map(|path| path.join(name));
-        segments(self.files(), &paths.find(is_its_own)?)
+        let mut paths = self.machines[machine].directories.iter().map(|path| path.join(name));
+        segments(self.files(machine), &paths.find(is_its_own)?)
     }
 
     /// Up to where each log survives any loss of power from here on.
-    pub fn note_durable(&mut self) {
+    pub fn note_durable(&mut self, machine: MachineIndex) {
         for (id, name) in self.partitions() {
             let mut end = None;
-            for segment in self.segments_of(&id, &name).unwrap_or_default() {
-                let size = self.files().durable_size(&segment.path);
-                let Ok(bytes) = self.files().read(&segment.path) else { break };
+            for segment in self.segments_of(machine, &id, &name).unwrap_or_default() {
+                let size = self.files(machine).durable_size(&segment.path);
+                let Ok(bytes) = self.files(machine).read(&segment.path) else { break };
                 let Some(size) = size else { break };
                 let whole = bytes.get(..size as usize).unwrap_or(&bytes);
                 let last = Batches::new(whole).flatten().last().map(|batch| batch.next_offset().0);
@@ -64,23 +64,23 @@ impl World {
                     break;
                 }
             }
-            let known = self.durable.entry(id).or_default();
+            let known = self.machines[machine].durable.entry(id).or_default();
             *known = end.unwrap_or(0).max(*known);
         }
     }
 
     /// Holds every live log against what was promised.
-    pub fn audit(&mut self, death: Death) {
-        self.files().heal();
+    pub fn audit(&mut self, machine: MachineIndex, death: Death) {
+        self.files(machine).heal();
         for (id, name) in self.partitions() {
-            let Some(segments) = self.segments_of(&id, &name) else {
+            let Some(segments) = self.segments_of(machine, &id, &name) else {
                 self.model.violation(format!("{name} has no log after {death:?}"));
                 continue;
             };
             let mut all = Vec::new();
             let first = segments.first().map_or(0, |segment| segment.base);
             for segment in &segments {
-                match self.files().read(&segment.path) {
+                match self.files(machine).read(&segment.path) {
                     Ok(bytes) => all.extend(bytes),
                     Err(error) => self.model.violation(format!("{name}: {error}")),
                 }
@@ -94,7 +94,7 @@ impl World {
             // segments that hold nothing tell by their names where the log ends
             let last = segments.last().map_or(0, |segment| segment.base);
             seen.next = seen.next.max(last);
-            let synced_end = self.durable.get(&id).copied().unwrap_or(0);
+            let synced_end = self.machines[machine].durable.get(&id).copied().unwrap_or(0);
             let found = self.model.violations.len();
             durability::check(&mut self.model, id, death, synced_end, first, &seen);
             if let Some(text) = self.model.violations.get_mut(found) {
@@ -103,6 +103,6 @@ impl World {
             }
             self.trace.note(seen.next as u64);
         }
-        self.durable.clear();
+        self.machines[machine].durable.clear();
     }
 }

@@ -7,7 +7,7 @@ use broker::event::{DirectoryIndex, DiskFailure, DiskToken};
 use bytes::Bytes;
 use platform::{File, FileSystem};
 
-use crate::world::{Inside, World};
+use crate::world::{Inside, MachineIndex, World};
 
 pub enum Job {
     Flush {
@@ -25,28 +25,28 @@ pub enum Job {
 }
 
 impl World {
-    pub fn plan_job(&mut self, actor: usize, job: Job) {
-        let takes = match (self.slow_flush, self.draws.disk.below(20)) {
+    pub fn plan_job(&mut self, machine: MachineIndex, actor: usize, job: Job) {
+        let takes = match (self.machines[machine].slow_flush, self.draws.disk.below(20)) {
             (true, _) => 50_000 + self.draws.disk.below(800_000),
             (false, 0) => self.draws.disk.below(30_000),
             (false, _) => 30 + self.draws.disk.below(1500),
         };
-        let Some(node) = &mut self.node else { return };
+        let Some(node) = &mut self.machines[machine].node else { return };
         let done = self.now.max(node.disk_free[actor]) + takes;
         node.disk_free[actor] = done;
-        self.plan_inside(done - self.now, actor, Inside::Disk(job));
+        self.plan_inside(done - self.now, machine, actor, Inside::Disk(job));
     }
 
     /// The worker has come to this job. A machine that stops in its midst has done a part of it.
-    pub fn work(&mut self, actor: usize, job: Job) {
-        let files = self.files().clone();
+    pub fn work(&mut self, machine: MachineIndex, actor: usize, job: Job) {
+        let files = self.files(machine).clone();
         let (token, directory, result) = match job {
             Job::Flush { token, directory, files: open, directories } => {
                 let synced = open.iter().try_for_each(|file| file.sync());
                 let all = synced.and_then(|()| {
                     directories.iter().try_for_each(|path| files.sync_directory_if_exists(path))
                 });
-                self.must_lose_power |= all.is_err();
+                self.machines[machine].must_lose_power |= all.is_err();
                 (token, directory, all)
             }
             Job::Write { token, directory, path, content } => {
@@ -54,7 +54,7 @@ impl World {
             }
         };
         if files.is_halted() {
-            return self.on_halt();
+            return self.on_halt(machine);
         }
         let result = result.map_err(|error| DiskFailure {
             directory,
@@ -62,11 +62,11 @@ impl World {
             reason: error.to_string(),
         });
         if let Err(failure) = &result
-            && !self.node.as_ref().is_some_and(|node| node.disk_failed)
+            && !self.machines[machine].disk_failed()
         {
             self.model.violation(format!("a disk without faults fails: {failure}"));
         }
         let after = self.draws.disk.below(60);
-        self.plan_inside(after, actor, Inside::DiskDone { token, result });
+        self.plan_inside(after, machine, actor, Inside::DiskDone { token, result });
     }
 }

@@ -11,11 +11,11 @@ use crate::commands::{Api, Command, Reply};
 use crate::disk::Job;
 use crate::invariants::replies;
 use crate::network::{Outstanding, Written};
-use crate::node::actor_of;
-use crate::world::{Happening, Inside, World};
+use crate::node::{Machine, actor_of};
+use crate::world::{Happening, Inside, MachineIndex, World};
 
 impl World {
-    pub fn carry_out(&mut self, actor: usize, effect: Effect) {
+    pub fn carry_out(&mut self, machine: MachineIndex, actor: usize, effect: Effect) {
         match effect {
             Effect::Reply { connection, chunks } => self.on_answer(connection.0, chunks),
             Effect::NoReply { connection } => {
@@ -27,7 +27,7 @@ impl World {
             // there is no other node
             Effect::Dial { connection, .. } => {
                 let after = self.network_delay();
-                self.plan_inside(after, actor, Inside::DialFailed(connection));
+                self.plan_inside(after, machine, actor, Inside::DialFailed(connection));
             }
             Effect::Request { .. } => {}
             Effect::Close { connection } if connection.is_dialed() => {}
@@ -35,36 +35,36 @@ impl World {
             Effect::Send { to, message } => {
                 let to = actor_of(to);
                 let delay = self.message_delay();
-                let Some(node) = &mut self.node else { return };
+                let Some(node) = &mut self.machines[machine].node else { return };
                 let at = node.pairs.entry((actor, to)).or_default();
                 *at = (self.now + delay).max(*at + 1);
                 let (at, life) = (*at, node.life);
                 let what = Inside::Message { from: actor, message };
-                self.scheduler.at(at, Happening::Inside { life, actor: to, what });
+                self.scheduler.at(at, Happening::Inside { machine, life, actor: to, what });
             }
             Effect::Flush { token, directory, files, directories } => {
-                self.plan_job(actor, Job::Flush { token, directory, files, directories });
+                self.plan_job(machine, actor, Job::Flush { token, directory, files, directories });
             }
             Effect::WriteFile { token, directory, path, content } => {
-                self.plan_job(actor, Job::Write { token, directory, path, content });
+                self.plan_job(machine, actor, Job::Write { token, directory, path, content });
             }
             Effect::WakeAt { monotonic_us } => {
-                if let Some(node) = &mut self.node {
+                if let Some(node) = &mut self.machines[machine].node {
                     node.wake_at[actor] = monotonic_us;
                     let after = monotonic_us.saturating_sub(self.now).max(1);
                     if after < u64::MAX / 4 {
-                        self.plan_inside(after, actor, Inside::Tick(monotonic_us));
+                        self.plan_inside(after, machine, actor, Inside::Tick(monotonic_us));
                     }
                 }
             }
             Effect::Log { level, text } => {
                 if level >= Level::Warning {
-                    self.tell(|| format!("actor {actor}: {text}"));
+                    self.tell(|| format!("actor {actor} of node {machine}: {text}"));
                 }
             }
-            Effect::Fatal { reason } => self.on_fatal(&reason),
-            Effect::Ready => self.on_ready(),
-            Effect::Stopped => self.on_stopped(actor),
+            Effect::Fatal { reason } => self.on_fatal(machine, &reason),
+            Effect::Ready => self.on_ready(machine),
+            Effect::Stopped => self.on_stopped(machine, actor),
             Effect::Metrics(_) | Effect::Mute { .. } => {}
         }
     }
@@ -97,11 +97,12 @@ impl World {
             return;
         }
         let at = link.down_at(self.now + delay);
+        let machine = link.machine;
         self.model.violations.extend(found);
         let written = if reads_late {
             Written::Slices(chunks)
         } else {
-            match self.read_chunks(chunks) {
+            match self.read_chunks(machine, chunks) {
                 Some(frame) => Written::Frame(frame),
                 None => return self.cut(connection),
             }
@@ -110,7 +111,7 @@ impl World {
     }
 
     /// None: the disk failed under a slice, and the connection ends as it would in the server.
-    fn read_chunks(&mut self, chunks: Vec<Chunk>) -> Option<Bytes> {
+    fn read_chunks(&mut self, machine: MachineIndex, chunks: Vec<Chunk>) -> Option<Bytes> {
         let mut frame = Vec::new();
         for chunk in chunks {
             match chunk {
@@ -118,8 +119,8 @@ impl World {
                 Chunk::File(slice) => match slice.read() {
                     Ok(bytes) => frame.extend(bytes),
                     Err(error) => {
-                        let failed = self.node.as_ref().is_some_and(|node| node.disk_failed);
-                        if !failed && !self.files().is_halted() {
+                        let failed = self.machines[machine].disk_failed();
+                        if !failed && !self.files(machine).is_halted() {
                             self.model.violation(format!("a slice of an answer cannot be read: {error}"));
                         }
                         return None;
@@ -152,35 +153,35 @@ impl World {
     }
 
     pub fn on_opened(&mut self, connection: u64) {
-        let Some((actor, true)) = self.actor_for(connection) else { return };
+        let Some((machine, actor)) = self.actor_for(connection) else { return };
         let event = Event::ConnectionOpened {
             connection: ConnectionId(connection),
             listener: ListenerId(0),
             peer: ([127, 0, 0, 1], 50_000).into(),
             local: ([127, 0, 0, 1], 9092).into(),
         };
-        self.step(actor, event);
+        self.step(machine, actor, event);
     }
 
-    /// The actor of a connection, and whether it still hears of it.
-    fn actor_for(&mut self, connection: u64) -> Option<(usize, bool)> {
-        let life = self.node.as_ref().map(|node| node.life)?;
-        let link = self.network.get(connection)?;
-        Some((link.shard + 1, link.node_hears && link.life == life))
+    /// The actor of a connection, if it still hears of it.
+    fn actor_for(&mut self, connection: u64) -> Option<(MachineIndex, usize)> {
+        let link = self.network.links.get(&connection).filter(|link| link.node_hears)?;
+        self.machines[link.machine].living(link.life)?;
+        Some((link.machine, link.shard + 1))
     }
 
     pub fn on_frame(&mut self, connection: u64, bytes: Bytes) {
         self.trace.bytes(&bytes);
-        let Some((actor, true)) = self.actor_for(connection) else { return };
-        self.step(actor, Event::Frame { connection: ConnectionId(connection), bytes });
+        let Some((machine, actor)) = self.actor_for(connection) else { return };
+        self.step(machine, actor, Event::Frame { connection: ConnectionId(connection), bytes });
     }
 
     pub fn on_hangup(&mut self, connection: u64) {
-        if let Some((actor, true)) = self.actor_for(connection) {
+        if let Some((machine, actor)) = self.actor_for(connection) {
             if let Some(link) = self.network.get(connection) {
                 link.node_hears = false;
             }
-            self.step(actor, Event::ConnectionClosed { connection: ConnectionId(connection) });
+            self.step(machine, actor, Event::ConnectionClosed { connection: ConnectionId(connection) });
         }
         self.network.sweep(connection);
     }
@@ -198,10 +199,13 @@ impl World {
     pub fn on_reply(&mut self, connection: u64, written: Written) {
         let frame = match written {
             Written::Frame(frame) => frame,
-            Written::Slices(chunks) => match self.read_chunks(chunks) {
-                Some(frame) => frame,
-                None => return self.cut(connection),
-            },
+            Written::Slices(chunks) => {
+                let Some(machine) = self.network.get(connection).map(|link| link.machine) else { return };
+                match self.read_chunks(machine, chunks) {
+                    Some(frame) => frame,
+                    None => return self.cut(connection),
+                }
+            }
         };
         let Some(link) = self.network.get(connection).filter(|link| link.client_hears) else { return };
         let client = link.client;
@@ -271,13 +275,13 @@ impl World {
     }
 
     fn connect(&mut self, client: usize) {
-        let Some(life) =
-            self.node.as_ref().filter(|node| node.is_ready && !node.is_stopping).map(|node| node.life)
-        else {
+        let machine = self.draws.machine.below(self.machines.len() as u64) as usize;
+        if !self.machines[machine].serves() {
             return self.plan(10_000, Happening::Refused { client });
-        };
-        let shard = self.draws.network.below(u64::from(self.machine.shards)) as usize;
-        let connection = self.network.open(client, shard, life);
+        }
+        let Machine { lives, shards, .. } = self.machines[machine];
+        let shard = self.draws.network.below(u64::from(shards)) as usize;
+        let connection = self.network.open(client, machine, shard, lives);
         self.clients[client].link = Some(connection);
         let delay = self.network_delay();
         if let Some(link) = self.network.get(connection) {

@@ -4,7 +4,7 @@ use platform::Random;
 use platform::memory::{Fault as DiskFault, FaultRates};
 
 use crate::invariants::durability::Death;
-use crate::world::{Happening, Inside, SECOND, World};
+use crate::world::{Happening, Inside, MachineIndex, SECOND, World};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -56,35 +56,36 @@ pub fn plan(random: &mut Random, until: u64) -> Vec<(Fault, u64)> {
 }
 
 impl World {
-    pub fn begin_fault(&mut self, fault: Fault) {
-        if self.node.as_ref().is_none_or(|node| !node.is_ready) || self.model.calm {
+    pub fn begin_fault(&mut self, machine: MachineIndex, fault: Fault) {
+        let is_ready = self.machines[machine].node.as_ref().is_some_and(|node| node.is_ready);
+        if !is_ready || self.model.calm {
             return;
         }
         self.coverage.count("fault", format!("{fault:?}"));
-        self.tell(|| format!("fault: {fault:?}"));
+        self.tell(|| format!("fault of node {machine}: {fault:?}"));
         self.trace.note(fault as u64);
         let lasts = 100_000 + self.draws.faults.below(SECOND);
         let rate = 2 + self.draws.faults.below(40);
         let rates = match fault {
-            Fault::Kill => return self.die(Death::Kill),
-            Fault::PowerLoss => return self.die(Death::PowerLoss),
+            Fault::Kill => return self.die(machine, Death::Kill),
+            Fault::PowerLoss => return self.die(machine, Death::PowerLoss),
             Fault::KillInCall | Fault::PowerLossInCall => {
-                self.halt_loses_power = fault == Fault::PowerLossInCall;
+                self.machines[machine].halt_loses_power = fault == Fault::PowerLossInCall;
                 let calls = self.draws.faults.below(40);
-                return self.files().plan_fault(calls, DiskFault::Halt);
+                return self.files(machine).plan_fault(calls, DiskFault::Halt);
             }
-            Fault::Stop => return self.begin_stop(),
-            Fault::ClockJump => return self.jump(),
-            Fault::Stall => return self.stall(lasts),
-            Fault::Disconnect => return self.disconnect(),
+            Fault::Stop => return self.begin_stop(machine),
+            Fault::ClockJump => return self.jump(machine),
+            Fault::Stall => return self.stall(machine, lasts),
+            Fault::Disconnect => return self.disconnect(machine),
             Fault::SlowFlush => {
-                self.slow_flush = true;
-                return self.plan(lasts, Happening::FaultEnds(fault));
+                self.machines[machine].slow_flush = true;
+                return self.plan(lasts, Happening::FaultEnds(machine, fault));
             }
             Fault::FullDisk => {
                 let room = self.draws.faults.below(4000);
-                let used = self.files().used();
-                self.files().set_capacity(used + room);
+                let used = self.files(machine).used();
+                self.files(machine).set_capacity(used + room);
                 FaultRates::default()
             }
             Fault::SyncError => FaultRates { sync_error: rate, ..Default::default() },
@@ -92,43 +93,43 @@ impl World {
             Fault::TornWrite => FaultRates { write_torn: rate, ..Default::default() },
             Fault::ReadError => FaultRates { read_error: rate, ..Default::default() },
         };
-        if let Some(node) = &mut self.node {
+        if let Some(node) = &mut self.machines[machine].node {
             node.disk_failed = true;
         }
-        self.files().set_fault_rates(rates);
-        self.plan(lasts, Happening::FaultEnds(fault));
+        self.files(machine).set_fault_rates(rates);
+        self.plan(lasts, Happening::FaultEnds(machine, fault));
     }
 
-    pub fn end_fault(&mut self, fault: Fault) {
+    pub fn end_fault(&mut self, machine: MachineIndex, fault: Fault) {
         match fault {
             Fault::SlowFlush => {
-                self.slow_flush = false;
+                self.machines[machine].slow_flush = false;
                 self.model.disturbed_at = self.now + SECOND;
             }
-            Fault::FullDisk => self.files().set_capacity(u64::MAX),
-            _ => self.files().set_fault_rates(FaultRates::default()),
+            Fault::FullDisk => self.files(machine).set_capacity(u64::MAX),
+            _ => self.files(machine).set_fault_rates(FaultRates::default()),
         }
     }
 
-    fn jump(&mut self) {
+    fn jump(&mut self, machine: MachineIndex) {
         let hours = 2 * 3_600_000;
         let to = self.draws.faults.below(2 * hours) as i64 - hours as i64;
-        self.clock_offset_ms = if self.draws.faults.one_in(3) { 0 } else { to };
+        self.machines[machine].clock_offset_ms = if self.draws.faults.one_in(3) { 0 } else { to };
         self.model.disturbed_at = self.now;
     }
 
-    fn stall(&mut self, lasts: u64) {
-        let actor = self.draws.faults.below(u64::from(self.machine.shards) + 1) as usize;
-        if let Some(node) = &mut self.node {
+    fn stall(&mut self, machine: MachineIndex, lasts: u64) {
+        let shards = u64::from(self.machines[machine].shards);
+        let actor = self.draws.faults.below(shards + 1) as usize;
+        if let Some(node) = &mut self.machines[machine].node {
             node.stalled[actor] = true;
         }
-        self.plan_inside(lasts, actor, Inside::Resume);
+        self.plan_inside(lasts, machine, actor, Inside::Resume);
         self.model.disturbed_at = self.model.disturbed_at.max(self.now + lasts);
     }
 
-    fn disconnect(&mut self) {
-        let open: Vec<u64> = self.network.links.keys().copied().collect();
-        for connection in open {
+    fn disconnect(&mut self, machine: MachineIndex) {
+        for connection in self.network.of(machine) {
             if self.draws.faults.one_in(2) {
                 self.cut(connection);
             }
@@ -139,15 +140,17 @@ impl World {
     pub fn begin_calm(&mut self) {
         self.tell(|| "the faults end".into());
         self.model.calm = true;
-        self.files().heal();
-        self.files().set_capacity(u64::MAX);
-        self.slow_flush = false;
-        self.clock_offset_ms = 0;
         self.model.disturbed_at = self.now + 2 * SECOND;
         self.clients.iter_mut().for_each(|client| client.program.calm());
-        // a directory that failed is lost until the next start
-        if self.node.as_ref().is_some_and(|node| node.disk_failed) {
-            self.die(Death::PowerLoss);
+        for machine in 0..self.machines.len() {
+            self.files(machine).heal();
+            self.files(machine).set_capacity(u64::MAX);
+            self.machines[machine].slow_flush = false;
+            self.machines[machine].clock_offset_ms = 0;
+            // a directory that failed is lost until the next start
+            if self.machines[machine].disk_failed() {
+                self.die(machine, Death::PowerLoss);
+            }
         }
     }
 }

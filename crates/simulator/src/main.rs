@@ -1,14 +1,18 @@
 //! Runs seeds and says what they have seen; at the first that fails, how to see it again. `cargo xtask sim` calls it.
 
+mod parallel;
+#[cfg(feature = "planted")]
+mod planting;
+
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
 use simulator::coverage::Coverage;
-use simulator::{Options, run};
+use simulator::{Options, Report, run};
 
 #[derive(Parser)]
-#[command(name = "simulator", about = "Deterministic simulation of a whole node")]
+#[command(name = "simulator", about = "Deterministic simulation of whole nodes")]
 struct Arguments {
     /// How many seeds
     #[arg(long, default_value_t = 100, conflicts_with = "seconds")]
@@ -19,9 +23,15 @@ struct Arguments {
     /// The first seed
     #[arg(long, default_value_t = 1)]
     first: u64,
-    /// Shards of the node instead of what each seed draws
+    /// Shards of a node instead of what each seed draws
     #[arg(long)]
     shards: Option<u16>,
+    /// Seeds at a time; as many as there are cores unless given
+    #[arg(long)]
+    workers: Option<usize>,
+    /// Goes on after a seed that fails, and counts them
+    #[arg(long)]
+    keep_going: bool,
     /// Prints what happened, of one seed
     #[arg(long)]
     tell: bool,
@@ -34,15 +44,26 @@ struct Arguments {
     planted: bool,
 }
 
+impl Arguments {
+    fn workers(&self) -> usize {
+        self.workers.unwrap_or_else(parallel::cores)
+    }
+
+    fn options(&self, seed: u64) -> Options {
+        Options { seed, shards: self.shards, tells: self.tell, tells_path: self.path.clone() }
+    }
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    tell_seed_on_panic(arguments.shards);
     #[cfg(feature = "planted")]
     if arguments.planted {
-        return planted::find(&arguments);
+        return planting::find(&arguments);
     }
-    match seeds(&arguments) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(()) => ExitCode::FAILURE,
+    match Seeds::new(&arguments).run() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
     }
 }
 
@@ -57,97 +78,97 @@ fn replay_command(seed: u64, shards: Option<u16>) -> String {
 }
 
 /// A panic ends the process: whoever reads of it has to know the seed.
-fn tell_seed_on_panic(seed: u64, shards: Option<u16>) {
-    let command = replay_command(seed, shards);
+fn tell_seed_on_panic(shards: Option<u16>) {
     std::panic::set_hook(Box::new(move |panic| {
-        eprintln!("seed {seed} panics: {panic}\n  {command}");
+        let seed = parallel::seed();
+        eprintln!("seed {seed} panics: {panic}\n  {}", replay_command(seed, shards));
+        std::process::exit(101);
     }));
 }
 
-fn seeds(arguments: &Arguments) -> Result<(), ()> {
-    let start = clock();
-    let limit = arguments.seconds.map(Duration::from_secs);
-    let (mut coverage, mut events, mut counted) = (Coverage::default(), 0, 0);
-    let mut seed = arguments.first;
-    let mut told = Duration::ZERO;
-    loop {
-        let done = match limit {
-            Some(limit) => start.elapsed() >= limit,
-            None => seed >= arguments.first + arguments.seeds,
-        };
-        if done {
-            break;
+/// What came of the seeds until now.
+struct Seeds<'a> {
+    arguments: &'a Arguments,
+    start: Instant,
+    told: Duration,
+    coverage: Coverage,
+    ran: u64,
+    events: u64,
+    counted: u64,
+    failed: Vec<u64>,
+}
+
+impl Seeds<'_> {
+    fn new(arguments: &Arguments) -> Seeds<'_> {
+        Seeds {
+            arguments,
+            start: clock(),
+            told: Duration::ZERO,
+            coverage: Coverage::default(),
+            ran: 0,
+            events: 0,
+            counted: 0,
+            failed: Vec::new(),
         }
-        tell_seed_on_panic(seed, arguments.shards);
-        let report = run(Options {
-            seed,
-            shards: arguments.shards,
-            tells: arguments.tell,
-            tells_path: arguments.path.clone(),
+    }
+
+    /// Whether all held.
+    fn run(mut self) -> bool {
+        let arguments = self.arguments;
+        let limit = arguments.seconds.map(Duration::from_secs);
+        let end = if limit.is_some() { u64::MAX } else { arguments.first + arguments.seeds };
+        let one = |seed| run(arguments.options(seed));
+        parallel::in_order(arguments.workers(), (arguments.first, end), one, |seed, report| {
+            self.take(seed, report);
+            let in_time = limit.is_none_or(|limit| self.start.elapsed() < limit);
+            in_time && (self.failed.is_empty() || arguments.keep_going)
         });
+        self.conclude()
+    }
+
+    fn take(&mut self, seed: u64, report: Report) {
         report.log.iter().for_each(|line| println!("{line}"));
-        events += report.events;
-        counted += u64::from(report.coverage.is_enough());
-        coverage.add(&report.coverage);
-        if arguments.tell {
+        self.ran += 1;
+        self.events += report.events;
+        self.counted += u64::from(report.coverage.is_enough());
+        self.coverage.add(&report.coverage);
+        if self.arguments.tell {
             println!("trace {:016x}, {} events", report.trace, report.events);
             report.coverage.lines().iter().for_each(|line| println!("  {line}"));
         }
         if let Some(violation) = report.violation {
             println!("seed {seed} ({} shards) fails: {violation}", report.shards);
-            println!("  {}", replay_command(seed, arguments.shards));
-            return Err(());
+            println!("  {}", replay_command(seed, self.arguments.shards));
+            self.failed.push(seed);
         }
-        seed += 1;
-        if start.elapsed() > told + Duration::from_secs(10) {
-            told = start.elapsed();
-            println!("{} seeds, {events} events in {:.0?}", seed - arguments.first, told);
+        if self.start.elapsed() > self.told + Duration::from_secs(10) {
+            self.told = self.start.elapsed();
+            println!("{} seeds, {} events in {:.0?}", self.ran, self.events, self.told);
         }
     }
-    let (ran, took) = (seed - arguments.first, start.elapsed().as_secs_f64());
-    println!(
-        "{ran} seeds from {} held, {counted} of them counted; {events} events, {:.0} a second; {} records acknowledged, {} crashes",
-        arguments.first,
-        events as f64 / took.max(0.001),
-        coverage.acknowledged_records,
-        coverage.crashes
-    );
-    coverage.lines().iter().for_each(|line| println!("  {line}"));
-    if counted * 2 < ran {
-        println!("too few seeds saw enough");
-        return Err(());
-    }
-    Ok(())
-}
 
-#[cfg(feature = "planted")]
-mod planted {
-    use platform::{Planted, plant};
-
-    use super::*;
-
-    const SEEDS_MAX: u64 = 1000;
-
-    /// Each bug alone, over the ordinary seeds.
-    pub fn find(arguments: &Arguments) -> ExitCode {
-        let mut missed = 0;
-        for bug in Planted::ALL {
-            plant(Some(bug));
-            let mut seeds = arguments.first..arguments.first + SEEDS_MAX;
-            let found = seeds.find_map(|seed| {
-                tell_seed_on_panic(seed, arguments.shards);
-                let report = run(Options { seed, shards: arguments.shards, ..Default::default() });
-                report.violation.map(|violation| (seed, violation))
-            });
-            match found {
-                Some((seed, violation)) => println!("{bug:?}: seed {seed}: {violation}"),
-                None => {
-                    println!("{bug:?} was not found in {SEEDS_MAX} seeds");
-                    missed += 1;
-                }
-            }
+    fn conclude(&self) -> bool {
+        let held = self.ran - self.failed.len() as u64;
+        println!(
+            "{held} of {} seeds from {} held, {} of them counted; {} events, {:.0} a second on {} cores; {} records \
+             acknowledged, {} crashes",
+            self.ran,
+            self.arguments.first,
+            self.counted,
+            self.events,
+            self.events as f64 / self.start.elapsed().as_secs_f64().max(0.001),
+            self.arguments.workers(),
+            self.coverage.acknowledged_records,
+            self.coverage.crashes
+        );
+        self.coverage.lines().iter().for_each(|line| println!("  {line}"));
+        let enough = self.counted * 2 >= self.ran;
+        if !enough {
+            println!("too few seeds saw enough");
         }
-        plant(None);
-        if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        if self.failed.len() > 1 {
+            println!("failed: {:?}", self.failed);
+        }
+        enough && self.failed.is_empty()
     }
 }

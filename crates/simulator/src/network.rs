@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 use broker::Chunk;
 use protocol::ApiKey;
 
+use crate::world::MachineIndex;
+
 /// A request that has no answer yet.
 #[derive(Clone, Copy, Debug)]
 pub struct Outstanding {
@@ -25,6 +27,7 @@ pub enum Written {
 /// One connection.
 pub struct Link {
     pub client: usize,
+    pub machine: MachineIndex,
     pub shard: usize,
     pub life: u32,
     /// Frames sent that the node has not answered.
@@ -59,10 +62,11 @@ pub struct Network {
 }
 
 impl Network {
-    pub fn open(&mut self, client: usize, shard: usize, life: u32) -> u64 {
+    pub fn open(&mut self, client: usize, machine: MachineIndex, shard: usize, life: u32) -> u64 {
         self.last += 1;
         let link = Link {
             client,
+            machine,
             shard,
             life,
             unanswered: VecDeque::new(),
@@ -78,6 +82,11 @@ impl Network {
 
     pub fn get(&mut self, id: u64) -> Option<&mut Link> {
         self.links.get_mut(&id)
+    }
+
+    /// The links to one machine.
+    pub fn of(&self, machine: MachineIndex) -> Vec<u64> {
+        self.links.iter().filter(|(_, link)| link.machine == machine).map(|(id, _)| *id).collect()
     }
 
     /// Forgets links that nobody hears of any more.

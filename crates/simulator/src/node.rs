@@ -16,17 +16,32 @@ use platform::memory::MemoryFileSystem;
 use platform::{FileSystem, Random, Time};
 use raft::{Endpoint, ReplicaKey, VersionRange, Voter};
 use storage::LogDirectory;
-use types::{NodeId, Uuid};
+use types::{NodeId, TopicIdPartition, Uuid};
+
+use crate::invariants::durability::Death;
 
 const CLUSTER: &str = "AAAAAAAAAAAAAAAAAAAAAw";
 
-/// What stays the same over all starts of a run.
+/// One computer: its disk, its clock, and the node that runs on it, if one does.
 pub struct Machine {
     pub files: MemoryFileSystem,
     pub directories: Vec<PathBuf>,
     pub shards: u16,
-    node: Arc<NodeConfig>,
-    config: Arc<StaticConfig>,
+    config: Arc<NodeConfig>,
+    properties: Arc<StaticConfig>,
+    pub node: Option<Node>,
+    pub lives: u32,
+    /// How far its wall clock is from the clients', in milliseconds.
+    pub clock_offset_ms: i64,
+    /// How the node went down since the last audit.
+    pub death: Option<Death>,
+    /// What the disk had for certain before power was lost.
+    pub durable: BTreeMap<TopicIdPartition, i64>,
+    /// A planned halt loses power rather than the process alone.
+    pub halt_loses_power: bool,
+    /// A sync has failed: what the page cache shows is not what the disk has, until power is lost.
+    pub must_lose_power: bool,
+    pub slow_flush: bool,
 }
 
 /// The quorum is actor 0, shards follow.
@@ -97,17 +112,40 @@ impl Machine {
         let given = properties(&paths, shards);
         let config = Arc::new(StaticConfig::parse(&given).expect("these properties are right"));
         let node = Arc::new(node_config(named, shards, given, settings));
-        Machine { files, directories: paths, shards, node, config }
+        Machine {
+            files,
+            directories: paths,
+            shards,
+            config: node,
+            properties: config,
+            node: None,
+            lives: 0,
+            clock_offset_ms: 0,
+            death: None,
+            durable: BTreeMap::new(),
+            halt_loses_power: false,
+            must_lose_power: false,
+            slow_flush: false,
+        }
+    }
+
+    /// The node, if this is its life still.
+    pub fn living(&mut self, life: u32) -> Option<&mut Node> {
+        self.node.as_mut().filter(|node| node.life == life)
+    }
+
+    /// Clients can connect to it.
+    pub fn serves(&self) -> bool {
+        self.node.as_ref().is_some_and(|node| node.is_ready && !node.is_stopping)
+    }
+
+    /// The disk has failed somehow in this life.
+    pub fn disk_failed(&self) -> bool {
+        self.node.as_ref().is_some_and(|node| node.disk_failed)
     }
 
     /// Opens what is in the files. The effects are the quorum's first.
-    pub fn start(
-        &self,
-        life: u32,
-        now: Time,
-        random: &mut Random,
-        effects: &mut Vec<Effect>,
-    ) -> Result<Node, String> {
+    pub fn start(&self, now: Time, random: &mut Random, effects: &mut Vec<Effect>) -> Result<Node, String> {
         let files: Arc<dyn FileSystem> = Arc::new(self.files.clone());
         let open =
             |path: &PathBuf| LogDirectory::open(files.clone(), path).map_err(|error| error.to_string());
@@ -120,15 +158,15 @@ impl Machine {
         let shards = found.into_iter().enumerate().map(|(index, found)| {
             Shard::new(ShardOptions {
                 id: ShardId(index as u16),
-                node: self.node.clone(),
+                node: self.config.clone(),
                 random: random.fork(),
                 logs: ShardLogs { directories: directories.clone(), found },
             })
         });
         let shards: Vec<Shard> = shards.collect();
         let options = QuorumOptions {
-            node: self.node.clone(),
-            config: self.config.clone(),
+            node: self.config.clone(),
+            config: self.properties.clone(),
             file_system: files,
             random: random.fork(),
             previous_broker_epoch,
@@ -136,7 +174,7 @@ impl Machine {
         let quorum = Quorum::open(options, now, effects).map_err(|error| error.to_string())?;
         let actors = shards.len() + 1;
         Ok(Node {
-            life,
+            life: self.lives,
             quorum,
             shards,
             is_ready: false,

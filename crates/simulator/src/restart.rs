@@ -4,63 +4,69 @@
 use platform::memory::Fault as DiskFault;
 
 use crate::invariants::durability::Death;
-use crate::world::{Happening, Inside, SECOND, World};
+use crate::world::{Happening, Inside, MachineIndex, SECOND, World};
 
 impl World {
     /// The machine stopped in the midst of a call.
-    pub fn on_halt(&mut self) {
-        let death = if self.halt_loses_power { Death::PowerLoss } else { Death::Kill };
-        self.die(death);
+    pub fn on_halt(&mut self, machine: MachineIndex) {
+        let death = if self.machines[machine].halt_loses_power { Death::PowerLoss } else { Death::Kill };
+        self.die(machine, death);
     }
 
-    pub fn on_fatal(&mut self, reason: &str) {
+    pub fn on_fatal(&mut self, machine: MachineIndex, reason: &str) {
         self.tell(|| format!("fatal: {reason}"));
-        if !self.node.as_ref().is_some_and(|node| node.disk_failed) {
+        if !self.machines[machine].disk_failed() {
             return self.model.violation(format!("the node gives up on a disk without faults: {reason}"));
         }
         self.coverage.count("transition", "gave up on a failed disk");
-        let loses = self.must_lose_power || self.draws.faults.one_in(2);
-        self.die(if loses { Death::PowerLoss } else { Death::Kill });
+        let loses = self.machines[machine].must_lose_power || self.draws.faults.one_in(2);
+        self.die(machine, if loses { Death::PowerLoss } else { Death::Kill });
     }
 
-    pub fn die(&mut self, death: Death) {
-        let death = if self.must_lose_power && death == Death::Kill { Death::PowerLoss } else { death };
+    pub fn die(&mut self, machine: MachineIndex, death: Death) {
+        let must_lose_power = self.machines[machine].must_lose_power;
+        let death = if must_lose_power && death == Death::Kill { Death::PowerLoss } else { death };
         self.coverage.count("transition", format!("{death:?}"));
         self.coverage.crashes += u64::from(death != Death::Stop);
-        self.tell(|| format!("the node goes down: {death:?}"));
+        self.tell(|| format!("node {machine} goes down: {death:?}"));
         self.trace.note(death as u64);
-        self.deliver_last_words();
+        self.deliver_last_words(machine);
         if death == Death::PowerLoss {
-            self.note_durable();
+            self.note_durable(machine);
         }
-        self.node = None;
+        self.machines[machine].node = None;
         match death {
-            Death::Kill => self.machine.files.kill(),
-            Death::Stop if self.draws.faults.one_in(2) => self.machine.files.kill(),
-            _ => self.machine.files.crash(),
+            Death::Kill => self.files(machine).kill(),
+            Death::Stop if self.draws.faults.one_in(2) => self.files(machine).kill(),
+            _ => self.files(machine).crash(),
         }
         if death == Death::PowerLoss {
             self.model.power_losses += 1;
             self.model.commits.lose_power();
             self.model.ownership.lose_power();
             self.model.generations.lose_power();
-            self.must_lose_power = false;
+            self.machines[machine].must_lose_power = false;
         }
         self.model.generations.restart();
         // the worst since the last audit counts
-        self.death = Some(match self.death {
+        let since = &mut self.machines[machine].death;
+        *since = Some(match since {
             Some(Death::PowerLoss) => Death::PowerLoss,
             Some(Death::Kill) if death == Death::Stop => Death::Kill,
             _ => death,
         });
-        self.hang_up();
+        self.hang_up(machine);
         let after = 20_000 + self.draws.faults.below(SECOND / 2);
-        self.plan(after, Happening::Start);
+        self.plan(after, Happening::Start(machine));
     }
 
     /// What was written to connections before the end may still arrive.
-    fn deliver_last_words(&mut self) {
-        let words = self.scheduler.take(|what| matches!(what, Happening::Reply(..)));
+    fn deliver_last_words(&mut self, machine: MachineIndex) {
+        let links = &self.network.links;
+        let is_its = |connection| links.get(&connection).is_none_or(|link| link.machine == machine);
+        let words = self
+            .scheduler
+            .take(|what| matches!(what, Happening::Reply(connection, _) if is_its(*connection)));
         for what in words {
             let Happening::Reply(connection, written) = what else { continue };
             if !(connection / 2).is_multiple_of(2) {
@@ -72,9 +78,8 @@ impl World {
         }
     }
 
-    fn hang_up(&mut self) {
-        let open: Vec<u64> = self.network.links.keys().copied().collect();
-        for connection in open {
+    fn hang_up(&mut self, machine: MachineIndex) {
+        for connection in self.network.of(machine) {
             let after = 50 + self.draws.network.below(20_000);
             if let Some(link) = self.network.get(connection) {
                 link.node_hears = false;
@@ -84,97 +89,100 @@ impl World {
         }
     }
 
-    pub fn start(&mut self) {
-        if self.node.is_some() {
+    pub fn start(&mut self, machine: MachineIndex) {
+        if self.machines[machine].node.is_some() {
             return;
         }
-        self.files().set_capacity(u64::MAX);
-        self.lives += 1;
-        self.model.images.restart();
+        self.files(machine).set_capacity(u64::MAX);
+        self.machines[machine].lives += 1;
+        let life = self.machines[machine].lives;
+        self.model.images.restart(machine);
         // now and then the machine stops again while it starts
-        if !self.model.calm && self.lives > 1 && self.draws.faults.one_in(6) {
-            self.halt_loses_power = self.draws.faults.one_in(2);
+        if !self.model.calm && life > 1 && self.draws.faults.one_in(6) {
+            self.machines[machine].halt_loses_power = self.draws.faults.one_in(2);
             let calls = self.draws.faults.below(60);
-            self.files().plan_fault(calls, DiskFault::Halt);
+            self.files(machine).plan_fault(calls, DiskFault::Halt);
             self.coverage.count("fault", "stop during the start");
         }
-        let now = self.time();
-        self.files().set_time(now.wall_ms);
+        let now = self.time(machine);
+        self.files(machine).set_time(now.wall_ms);
         let mut effects = Vec::new();
         let mut random = self.draws.node.fork();
-        let started = self.machine.start(self.lives, now, &mut random, &mut effects);
-        if self.files().is_halted() {
+        let started = self.machines[machine].start(now, &mut random, &mut effects);
+        if self.files(machine).is_halted() {
             drop(started);
-            return self.on_halt();
+            return self.on_halt(machine);
         }
         match started {
             Ok(node) => {
-                self.tell(|| "the node starts".into());
-                self.node = Some(node);
-                self.settle(0, effects);
-                for actor in 1..=usize::from(self.machine.shards) {
-                    self.plan_inside(1, actor, Inside::Turn);
+                self.tell(|| format!("node {machine} starts"));
+                self.machines[machine].node = Some(node);
+                self.settle(machine, 0, effects);
+                for actor in 1..=usize::from(self.machines[machine].shards) {
+                    self.plan_inside(1, machine, actor, Inside::Turn);
                 }
-                let limit = self.lives;
-                self.plan(30 * SECOND, Happening::StartLimit(limit));
+                self.plan(30 * SECOND, Happening::StartLimit(machine, life));
             }
             Err(error) => self.model.violation(format!("the node does not start: {error}")),
         }
     }
 
-    pub fn on_ready(&mut self) {
-        self.tell(|| "the node is ready".into());
+    pub fn on_ready(&mut self, machine: MachineIndex) {
+        self.tell(|| format!("node {machine} is ready"));
         self.coverage.count("transition", "ready");
-        let Some(node) = &mut self.node else { return };
+        let Some(node) = &mut self.machines[machine].node else { return };
         node.is_ready = true;
         let lives = node.life;
-        if let Some(death) = self.death.take() {
-            self.audit(death);
+        if let Some(death) = self.machines[machine].death.take() {
+            self.audit(machine, death);
         }
         self.model.disturbed_at = self.now;
         self.trace.note(u64::from(lives));
     }
 
     /// A life that has come to nothing in this time is stuck.
-    pub fn check_started(&mut self, life: u32) {
-        if let Some(node) = self.node.as_ref().filter(|node| node.life == life)
+    pub fn check_started(&mut self, machine: MachineIndex, life: u32) {
+        if let Some(node) = self.machines[machine].living(life)
             && !node.is_ready
             && !node.disk_failed
         {
-            self.model.violation("the node is not ready after 30 s");
+            self.model.violation(format!("node {machine} is not ready after 30 s"));
         }
     }
 
     /// An orderly stop begins: shards first.
-    pub fn begin_stop(&mut self) {
-        let Some(node) = self.node.as_mut().filter(|node| node.is_ready && !node.is_stopping) else { return };
+    pub fn begin_stop(&mut self, machine: MachineIndex) {
+        if !self.machines[machine].serves() {
+            return;
+        }
+        let Some(node) = &mut self.machines[machine].node else { return };
         node.is_stopping = true;
         let actors = node.shards.len();
         let life = node.life;
-        self.tell(|| "the node is asked to stop".into());
+        self.tell(|| format!("node {machine} is asked to stop"));
         for actor in 1..=actors {
             let after = self.draws.node.below(500);
-            self.plan_inside(after, actor, Inside::Shutdown);
+            self.plan_inside(after, machine, actor, Inside::Shutdown);
         }
-        self.plan(30 * SECOND, Happening::StopLimit(life));
+        self.plan(30 * SECOND, Happening::StopLimit(machine, life));
     }
 
-    pub fn on_stopped(&mut self, actor: usize) {
-        self.tell(|| format!("actor {actor} has stopped"));
-        let Some(node) = &mut self.node else { return };
+    pub fn on_stopped(&mut self, machine: MachineIndex, actor: usize) {
+        self.tell(|| format!("actor {actor} of node {machine} has stopped"));
+        let Some(node) = &mut self.machines[machine].node else { return };
         node.stopped.insert(actor);
         if actor == 0 {
             let failed = node.disk_failed;
-            return self.die(if failed { Death::PowerLoss } else { Death::Stop });
+            return self.die(machine, if failed { Death::PowerLoss } else { Death::Stop });
         }
         if node.stopped.len() == node.shards.len() {
-            self.plan_inside(1, 0, Inside::Shutdown);
+            self.plan_inside(1, machine, 0, Inside::Shutdown);
         }
     }
 
-    pub fn check_stopped(&mut self, life: u32) {
-        if self.node.as_ref().is_some_and(|node| node.life == life && !node.disk_failed) {
-            self.model.violation("the node has not stopped after 30 s");
+    pub fn check_stopped(&mut self, machine: MachineIndex, life: u32) {
+        if self.machines[machine].living(life).is_some_and(|node| !node.disk_failed) {
+            self.model.violation(format!("node {machine} has not stopped after 30 s"));
         }
     }
 }

@@ -48,16 +48,16 @@ pub fn run(options: Options) -> Report {
     let directories = if random.one_in(4) { 2 } else { 1 };
     let files = MemoryFileSystem::new(random.next_u64());
     let machine = Machine::new(files, shards, directories, settings(&mut random));
-    let mut world = World::new(machine, &mut random);
+    let mut world = World::new(vec![machine], &mut random);
     world.log = options.tells.then(Vec::new);
     world.tells_path = options.tells_path;
     if world.tells_path.is_some() {
-        world.files().start_trace();
+        world.machines.iter().for_each(|machine| machine.files.start_trace());
     }
     let calm = (8 + random.below(10)) * SECOND;
-    world.plan(1, Happening::Start);
+    world.plan(1, Happening::Start(0));
     for (fault, at) in faults::plan(&mut random, calm - 4 * SECOND) {
-        world.plan(at, Happening::Fault(fault));
+        world.plan(at, Happening::Fault(0, fault));
     }
     world.plan(calm, Happening::Calm);
     world.plan(calm + PRODUCING, Happening::ProducingEnds);
@@ -119,8 +119,8 @@ impl World {
     /// The end of the second phase.
     pub fn finish(&mut self) {
         self.is_over = true;
-        if self.node.as_ref().is_none_or(|node| !node.is_ready) {
-            return self.model.violation("the node does not serve at the end");
+        if let Some(machine) = self.machines.iter().position(|machine| !machine.serves()) {
+            return self.model.violation(format!("node {machine} does not serve at the end"));
         }
         for at in 0..self.clients.len() {
             if let Standing::Stuck(why) = self.clients[at].program.standing(&self.model) {
@@ -137,6 +137,6 @@ impl World {
         if let Some(oldest) = forgotten.first() {
             self.model.violation(format!("a request has had no answer for long: {oldest:?}"));
         }
-        self.audit(Death::Kill);
+        (0..self.machines.len()).for_each(|machine| self.audit(machine, Death::Kill));
     }
 }

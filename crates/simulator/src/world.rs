@@ -10,18 +10,20 @@ use crate::clients::Program;
 use crate::coverage::Coverage;
 use crate::disk::Job;
 use crate::faults::Fault;
-use crate::invariants::durability::Death;
 use crate::model::Model;
 use crate::network::{Network, Written};
-use crate::node::{Machine, Node};
+use crate::node::Machine;
 use crate::scheduler::Scheduler;
 use crate::trace::Trace;
 
 pub const SECOND: u64 = 1_000_000;
 
+/// One of the machines, by its place in `World::machines`.
+pub type MachineIndex = usize;
+
 /// Something that is going to happen.
 pub enum Happening {
-    Start,
+    Start(MachineIndex),
     /// To the shard of a connection.
     Opened(u64),
     Frame(u64, bytes::Bytes),
@@ -36,17 +38,18 @@ pub enum Happening {
         client: usize,
         token: u64,
     },
-    /// Within one life of the node.
+    /// Within one life of a node.
     Inside {
+        machine: MachineIndex,
         life: u32,
         actor: usize,
         what: Inside,
     },
-    Fault(Fault),
-    FaultEnds(Fault),
+    Fault(MachineIndex, Fault),
+    FaultEnds(MachineIndex, Fault),
     /// This life has to be ready, or over.
-    StartLimit(u32),
-    StopLimit(u32),
+    StartLimit(MachineIndex, u32),
+    StopLimit(MachineIndex, u32),
     Calm,
     ProducingEnds,
     End,
@@ -76,12 +79,12 @@ pub struct Draws {
     pub disk: Random,
     pub faults: Random,
     pub node: Random,
+    /// Which machine a client connects to.
+    pub machine: Random,
 }
 
 pub struct World {
-    pub machine: Machine,
-    pub node: Option<Node>,
-    pub lives: u32,
+    pub machines: Vec<Machine>,
     pub scheduler: Scheduler<Happening>,
     pub network: Network,
     pub clients: Vec<Client>,
@@ -90,17 +93,6 @@ pub struct World {
     pub trace: Trace,
     pub draws: Draws,
     pub now: u64,
-    /// How far the node's wall clock is from the clients', in milliseconds.
-    pub clock_offset_ms: i64,
-    /// How the node went down since the last audit.
-    pub death: Option<Death>,
-    /// What the disk had for certain before power was lost.
-    pub durable: std::collections::BTreeMap<types::TopicIdPartition, i64>,
-    /// A planned halt loses power rather than the process alone.
-    pub halt_loses_power: bool,
-    /// A sync has failed: what the page cache shows is not what the disk has, until power is lost.
-    pub must_lose_power: bool,
-    pub slow_flush: bool,
     pub last_correlation: i32,
     pub events: u64,
     pub is_over: bool,
@@ -114,11 +106,9 @@ pub struct World {
 const EPOCH_MS: i64 = 1_790_000_000_000;
 
 impl World {
-    pub fn new(machine: Machine, random: &mut Random) -> World {
+    pub fn new(machines: Vec<Machine>, random: &mut Random) -> World {
         World {
-            machine,
-            node: None,
-            lives: 0,
+            machines,
             scheduler: Scheduler::new(random.fork()),
             network: Network::default(),
             clients: Vec::new(),
@@ -130,14 +120,9 @@ impl World {
                 disk: random.fork(),
                 faults: random.fork(),
                 node: random.fork(),
+                machine: Random::new(random.clone().next_u64()),
             },
             now: SECOND,
-            clock_offset_ms: 0,
-            death: None,
-            durable: Default::default(),
-            halt_loses_power: false,
-            must_lose_power: false,
-            slow_flush: false,
             last_correlation: 0,
             events: 0,
             is_over: false,
@@ -147,16 +132,18 @@ impl World {
         }
     }
 
-    pub fn files(&self) -> &MemoryFileSystem {
-        &self.machine.files
+    pub fn files(&self, machine: MachineIndex) -> &MemoryFileSystem {
+        &self.machines[machine].files
     }
 
     pub fn client_wall_ms(&self) -> i64 {
         EPOCH_MS + (self.now / 1000) as i64
     }
 
-    pub fn time(&self) -> Time {
-        Time { monotonic_us: self.now, wall_ms: self.client_wall_ms() + self.clock_offset_ms }
+    /// As the machine's clocks say.
+    pub fn time(&self, machine: MachineIndex) -> Time {
+        let offset_ms = self.machines[machine].clock_offset_ms;
+        Time { monotonic_us: self.now, wall_ms: self.client_wall_ms() + offset_ms }
     }
 
     /// A line for whoever replays a seed.
@@ -171,10 +158,10 @@ impl World {
         self.scheduler.at(self.now + after_us, what);
     }
 
-    pub fn plan_inside(&mut self, after_us: u64, actor: usize, what: Inside) {
-        if let Some(node) = &self.node {
+    pub fn plan_inside(&mut self, after_us: u64, machine: MachineIndex, actor: usize, what: Inside) {
+        if let Some(node) = &self.machines[machine].node {
             let life = node.life;
-            self.plan(after_us, Happening::Inside { life, actor, what });
+            self.plan(after_us, Happening::Inside { machine, life, actor, what });
         }
     }
 
@@ -190,22 +177,24 @@ impl World {
         }
     }
 
-    /// What the node has asked of the file system, for whoever replays a seed.
+    /// What the nodes have asked of their file systems, for whoever replays a seed.
     fn tell_calls(&mut self) {
         if self.log.is_none() {
             return;
         }
-        for call in self.machine.files.take_trace() {
-            let path = call.path.display().to_string();
-            if self.tells_path.as_ref().is_some_and(|wanted| path.contains(wanted)) {
-                self.tell(|| format!("  {call}"));
+        for machine in 0..self.machines.len() {
+            for call in self.files(machine).take_trace() {
+                let path = call.path.display().to_string();
+                if self.tells_path.as_ref().is_some_and(|wanted| path.contains(wanted)) {
+                    self.tell(|| format!("  {machine}: {call}"));
+                }
             }
         }
     }
 
     fn happen(&mut self, what: Happening) {
         match what {
-            Happening::Start => self.start(),
+            Happening::Start(machine) => self.start(machine),
             Happening::Opened(connection) => self.on_opened(connection),
             Happening::Frame(connection, bytes) => self.on_frame(connection, bytes),
             Happening::Hangup(connection) => self.on_hangup(connection),
@@ -217,108 +206,110 @@ impl World {
                     self.call(client, |program, api| program.wake(api));
                 }
             }
-            Happening::Inside { life, actor, what } => {
-                if self.node.as_ref().is_some_and(|node| node.life == life) {
-                    self.trace.note(actor as u64);
-                    self.inside(actor, what);
+            Happening::Inside { machine, life, actor, what } => {
+                if self.machines[machine].living(life).is_some() {
+                    self.trace.note((machine << 16 | actor) as u64);
+                    self.inside(machine, actor, what);
                 }
             }
-            Happening::Fault(fault) => self.begin_fault(fault),
-            Happening::FaultEnds(fault) => self.end_fault(fault),
-            Happening::StartLimit(life) => self.check_started(life),
-            Happening::StopLimit(life) => self.check_stopped(life),
+            Happening::Fault(machine, fault) => self.begin_fault(machine, fault),
+            Happening::FaultEnds(machine, fault) => self.end_fault(machine, fault),
+            Happening::StartLimit(machine, life) => self.check_started(machine, life),
+            Happening::StopLimit(machine, life) => self.check_stopped(machine, life),
             Happening::Calm => self.begin_calm(),
             Happening::ProducingEnds => self.model.producing_ended = true,
             Happening::End => self.finish(),
         }
     }
 
-    fn inside(&mut self, actor: usize, what: Inside) {
+    fn inside(&mut self, machine: MachineIndex, actor: usize, what: Inside) {
         match what {
             Inside::Message { from, message } => {
                 if let Message::Image { image, offset, .. } = &message {
                     self.trace.note(*offset as u64);
-                    let found = self.model.images.check(actor, *offset, image);
+                    let found = self.model.images.check((machine, actor), *offset, image);
                     self.model.violations.extend(found);
                 }
-                self.step(actor, Event::Message { from: crate::node::id_of(from), message });
+                self.step(machine, actor, Event::Message { from: crate::node::id_of(from), message });
             }
-            Inside::Turn => self.end_of_turn(actor),
+            Inside::Turn => self.end_of_turn(machine, actor),
             Inside::Tick(at) => {
-                let Some(node) = &mut self.node else { return };
+                let Some(node) = &mut self.machines[machine].node else { return };
                 if node.wake_at[actor] == at {
                     node.wake_at[actor] = u64::MAX;
-                    self.step(actor, Event::Tick);
+                    self.step(machine, actor, Event::Tick);
                 }
             }
-            Inside::Disk(job) => self.work(actor, job),
+            Inside::Disk(job) => self.work(machine, actor, job),
             Inside::DialFailed(connection) => {
                 let reason = "nobody listens there".to_owned();
-                self.step(actor, Event::DialFailed { connection, reason });
+                self.step(machine, actor, Event::DialFailed { connection, reason });
             }
-            Inside::DiskDone { token, result } => self.step(actor, Event::DiskDone { token, result }),
-            Inside::Resume => self.resume(actor),
-            Inside::Shutdown => self.step(actor, Event::Shutdown),
+            Inside::DiskDone { token, result } => {
+                self.step(machine, actor, Event::DiskDone { token, result });
+            }
+            Inside::Resume => self.resume(machine, actor),
+            Inside::Shutdown => self.step(machine, actor, Event::Shutdown),
         }
     }
 
     /// One event for an actor, or later if it is held up.
-    pub fn step(&mut self, actor: usize, event: Event) {
-        let now = self.time();
-        let Some(node) = &mut self.node else { return };
+    pub fn step(&mut self, machine: MachineIndex, actor: usize, event: Event) {
+        let now = self.time(machine);
+        let Machine { node: Some(node), files, .. } = &mut self.machines[machine] else { return };
         if node.stalled[actor] {
             node.deferred[actor].push_back(event);
             return;
         }
-        self.machine.files.set_time(now.wall_ms);
+        files.set_time(now.wall_ms);
         let mut effects = std::mem::take(&mut self.effects);
         node.step(actor, now, event, &mut effects);
         let needs_turn = actor > 0 && !std::mem::replace(&mut node.turn_pending[actor], true);
-        self.settle(actor, effects);
+        self.settle(machine, actor, effects);
         if needs_turn {
             let after = self.draws.node.below(40);
-            self.plan_inside(after, actor, Inside::Turn);
+            self.plan_inside(after, machine, actor, Inside::Turn);
         }
     }
 
-    fn end_of_turn(&mut self, actor: usize) {
-        let now = self.time();
-        let Some(node) = &mut self.node else { return };
+    fn end_of_turn(&mut self, machine: MachineIndex, actor: usize) {
+        let now = self.time(machine);
+        let Some(node) = &mut self.machines[machine].node else { return };
         node.turn_pending[actor] = false;
         if node.stalled[actor] {
             return;
         }
         let mut effects = std::mem::take(&mut self.effects);
         node.end_of_turn(actor, now, &mut effects);
-        self.settle(actor, effects);
+        self.settle(machine, actor, effects);
     }
 
     /// What a step has asked for happens, unless the machine stopped in its midst.
-    pub fn settle(&mut self, actor: usize, mut effects: Vec<Effect>) {
-        if self.files().is_halted() {
+    pub fn settle(&mut self, machine: MachineIndex, actor: usize, mut effects: Vec<Effect>) {
+        if self.files(machine).is_halted() {
             effects.clear();
             self.effects = effects;
-            return self.on_halt();
+            return self.on_halt(machine);
         }
-        let life = self.lives;
+        let life = self.machines[machine].lives;
         for effect in effects.drain(..) {
             // an effect may end this life
-            if self.node.is_some() && self.lives == life {
-                self.carry_out(actor, effect);
+            if self.machines[machine].living(life).is_some() {
+                self.carry_out(machine, actor, effect);
             }
         }
         self.effects = effects;
     }
 
-    fn resume(&mut self, actor: usize) {
-        let Some(node) = &mut self.node else { return };
+    fn resume(&mut self, machine: MachineIndex, actor: usize) {
+        let Some(node) = &mut self.machines[machine].node else { return };
         node.stalled[actor] = false;
         let life = node.life;
         for event in std::mem::take(&mut node.deferred[actor]) {
-            if self.node.as_ref().is_some_and(|node| node.life == life) {
-                self.step(actor, event);
+            if self.machines[machine].living(life).is_some() {
+                self.step(machine, actor, event);
             }
         }
-        self.plan_inside(1, actor, Inside::Turn);
+        self.plan_inside(1, machine, actor, Inside::Turn);
     }
 }

@@ -6,29 +6,40 @@ use std::collections::BTreeMap;
 use metadata::image::MetadataImage;
 
 use crate::trace::Trace;
+use crate::world::MachineIndex;
 
 #[derive(Default)]
 pub struct Images {
     /// What each offset's image said.
     seen: BTreeMap<i64, u64>,
-    /// The last of each shard since the node has started.
-    last: BTreeMap<usize, i64>,
-    shown: i64,
+    /// The last of each shard, by machine and actor, since its node has started.
+    last: BTreeMap<(MachineIndex, usize), i64>,
+    /// The last that each machine has shown.
+    shown: BTreeMap<MachineIndex, i64>,
 }
 
 impl Images {
     /// A shard gets an image.
-    pub fn check(&mut self, shard: usize, offset: i64, image: &MetadataImage) -> Option<String> {
+    pub fn check(
+        &mut self,
+        (machine, actor): (MachineIndex, usize),
+        offset: i64,
+        image: &MetadataImage,
+    ) -> Option<String> {
         let digest = digest(image);
-        if let Some(before) = self.last.insert(shard, offset)
+        if let Some(before) = self.last.insert((machine, actor), offset)
             && before > offset
         {
-            return Some(format!("the image of shard {shard} went from offset {before} to {offset}"));
+            return Some(format!(
+                "the image of actor {actor} of node {machine} went from offset {before} to {offset}"
+            ));
         }
-        if self.last.len() == 1 && offset < self.shown {
-            return Some(format!("the node starts with the image of {offset}, {} was shown", self.shown));
+        let shown = self.shown.entry(machine).or_insert(offset);
+        let is_first = self.last.range((machine, 0)..(machine + 1, 0)).count() == 1;
+        if is_first && offset < *shown {
+            return Some(format!("node {machine} starts with the image of {offset}, {shown} was shown"));
         }
-        self.shown = self.shown.max(offset);
+        *shown = offset.max(*shown);
         match self.seen.insert(offset, digest) {
             Some(before) if before != digest => Some(format!("there are two images of offset {offset}")),
             _ => None,
@@ -36,8 +47,8 @@ impl Images {
     }
 
     /// The node has started anew.
-    pub fn restart(&mut self) {
-        self.last.clear();
+    pub fn restart(&mut self, machine: MachineIndex) {
+        self.last.retain(|(other, _), _| *other != machine);
     }
 }
 
