@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use metadata::features::KRAFT_VERSION;
 use metadata::image::{self, MetadataImage};
 use protocol::{ErrorCode, Str};
 use types::{LeaderEpoch, NodeId, TopicIdPartition, Uuid};
@@ -79,12 +80,14 @@ pub(crate) fn unknown_name(name: &str) -> ErrorCode {
 pub(crate) struct Cluster {
     node: Arc<NodeConfig>,
     pub image: Arc<MetadataImage>,
+    /// The quorum's level of this feature.
+    pub kraft_version: i16,
     offset: i64,
 }
 
 impl Cluster {
     pub fn new(node: Arc<NodeConfig>) -> Cluster {
-        Cluster { node, image: Arc::new(MetadataImage::default()), offset: -1 }
+        Cluster { node, image: Arc::new(MetadataImage::default()), kraft_version: 0, offset: -1 }
     }
 
     pub fn replace(&mut self, image: Arc<MetadataImage>, offset: i64) -> Arc<MetadataImage> {
@@ -192,7 +195,10 @@ impl Cluster {
 
     /// Level by name of feature; None where it is not finalized.
     pub fn finalized_features(&self) -> impl Fn(&str) -> Option<i16> + '_ {
-        |name| self.image.features.get(name).copied()
+        |name| match name {
+            KRAFT_VERSION => Some(self.kraft_version).filter(|level| *level > 0),
+            _ => self.image.features.get(name).copied(),
+        }
     }
 }
 

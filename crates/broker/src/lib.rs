@@ -6,6 +6,7 @@ pub mod event;
 pub mod message;
 pub mod metrics;
 
+mod answered_error;
 mod append;
 mod authorizer;
 mod cluster;

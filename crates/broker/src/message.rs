@@ -60,6 +60,8 @@ pub enum Message {
         image: Arc<MetadataImage>,
         changes: Option<Arc<Delta>>,
         offset: i64,
+        /// Not among the image's records.
+        kraft_version: i16,
     },
     /// Shard to quorum: the image of `offset` is in use, logs are created and deleted accordingly.
     ImageApplied {

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use protocol::{ApiKey, Str};
+use protocol::{ApiKey, ErrorCode, Response, Str};
+
+use crate::answered_error::first_error;
 
 /// What clients did with one topic, or with all of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -128,6 +130,13 @@ pub struct Metrics {
 }
 
 impl Metrics {
+    pub(crate) fn count_error(&mut self, api_key: ApiKey, response: &Response) {
+        let error = first_error(response);
+        if error != ErrorCode::None {
+            *self.errors.entry((api_key, error.code())).or_default() += 1;
+        }
+    }
+
     /// Adds what another actor counted; its rows are moved here.
     pub fn add(&mut self, mut other: Metrics) {
         self.all_topics.add(&other.all_topics);

@@ -129,7 +129,7 @@ fn api_versions_tell_what_is_served_and_survive_a_version_of_the_future() {
     }
     let finalized: Vec<_> =
         response.finalized_features.iter().map(|feature| feature.name.to_string()).collect();
-    assert_eq!(finalized, ["metadata.version"]);
+    assert_eq!(finalized, ["kraft.version", "metadata.version"]);
 
     let bad = ApiVersionsRequest { client_software_name: "-".into(), ..request };
     let Response::ApiVersions(response) = node.call(connection, 3, bad) else { panic!() };

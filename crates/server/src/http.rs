@@ -1,5 +1,5 @@
-//! `/metrics` for Prometheus, `/healthz` (the process answers) and `/ready` (clients are served): a thread of its own that
-//! reads one request and writes one answer a connection. A library would bring more threads than answers here.
+//! `/metrics` for Prometheus, `/healthz` (the process answers) and `/ready` (clients are served): one request and one
+//! answer a connection, each on a thread that ends with it. A library would bring more threads than answers here.
 
 use std::io::{self, BufWriter, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -12,19 +12,48 @@ use crate::metrics::Scrape;
 use crate::reactor::Notice;
 
 const STACK: usize = 192 << 10;
+/// Connections served side by side: whoever comes when so many are slow waits for the first of them.
+const READERS_MAX: usize = 16;
 /// The longest request head that is read.
 const HEAD_MAX: usize = 8 << 10;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 pub fn start(listener: TcpListener, notices: mpsc::Sender<Notice>, ready: Arc<AtomicBool>) -> io::Result<()> {
     thread::Builder::new().name("http".to_owned()).stack_size(STACK).spawn(move || {
+        let places = Arc::new(());
         for socket in listener.incoming().flatten() {
-            if let Err(error) = serve(socket, &notices, &ready) {
+            let reader = Reader { socket, notices: notices.clone(), ready: Arc::clone(&ready) };
+            // each reader's thread holds one place
+            if Arc::strong_count(&places) > READERS_MAX {
+                reader.serve();
+                continue;
+            }
+            let place = Arc::clone(&places);
+            let own_thread = thread::Builder::new().name("http-reader".to_owned()).stack_size(STACK);
+            let spawned = own_thread.spawn(move || {
+                reader.serve();
+                drop(place);
+            });
+            if let Err(error) = spawned {
                 tracing::debug!("http: {error}");
             }
         }
     })?;
     Ok(())
+}
+
+struct Reader {
+    socket: TcpStream,
+    notices: mpsc::Sender<Notice>,
+    ready: Arc<AtomicBool>,
+}
+
+impl Reader {
+    fn serve(self) {
+        if let Err(error) = serve(self.socket, &self.notices, &self.ready) {
+            tracing::debug!("http: {error}");
+        }
+    }
 }
 
 fn serve(socket: TcpStream, notices: &mpsc::Sender<Notice>, ready: &AtomicBool) -> io::Result<()> {
@@ -93,4 +122,47 @@ fn send_metrics(socket: &TcpStream, line: &str, scrape: &Scrape) -> io::Result<(
         scrape.write(&mut out)?;
     }
     out.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ask(address: std::net::SocketAddr, path: &str) -> String {
+        let mut socket = TcpStream::connect(address).unwrap();
+        socket.write_all(format!("GET {path} HTTP/1.1\r\n\r\n").as_bytes()).unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    #[test]
+    fn whoever_reads_slowly_holds_up_nobody() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (notices, asked) = mpsc::channel();
+        start(listener, notices, Arc::default()).unwrap();
+        thread::spawn(move || {
+            for notice in asked {
+                if let Notice::Scrape(reply) = notice {
+                    reply.send(Arc::new(Scrape::default())).unwrap();
+                }
+            }
+        });
+        let silent: Vec<TcpStream> = (1..READERS_MAX).map(|_| TcpStream::connect(address).unwrap()).collect();
+        for (path, expected) in [
+            ("/metrics", "HTTP/1.1 200"),
+            ("/healthz", "HTTP/1.1 200"),
+            ("/ready", "HTTP/1.1 503"),
+            ("/else", "HTTP/1.1 404"),
+        ] {
+            let answer = ask(address, path);
+            assert!(answer.starts_with(expected), "{path}: {answer}");
+        }
+        for mut socket in silent {
+            socket.set_nonblocking(true).unwrap();
+            let read = socket.read(&mut [0]);
+            assert_eq!(read.unwrap_err().kind(), io::ErrorKind::WouldBlock, "still waited for");
+        }
+    }
 }

@@ -66,8 +66,10 @@ impl Quorum {
             return;
         }
         let (image, delta) = self.loader.publish();
+        let kraft_version = self.raft.quorum().kraft_version();
         let awaited = self.waiting.iter().any(|waiting| waiting.offset <= last)
-            || self.own.awaits().is_some_and(|offset| offset <= last);
+            || self.own.awaits().is_some_and(|offset| offset <= last)
+            || kraft_version != self.published_kraft_version;
         if self.published.is_some() && delta.is_empty() && !awaited {
             return;
         }
@@ -79,10 +81,11 @@ impl Quorum {
         }
         let changes = self.published.map(|_| Arc::new(delta));
         self.published = Some(last);
+        self.published_kraft_version = kraft_version;
         let image = Arc::new(image);
         for shard in 0..self.shards.len() {
-            let message =
-                Message::Image { image: Arc::clone(&image), changes: changes.clone(), offset: last };
+            let (image, changes) = (Arc::clone(&image), changes.clone());
+            let message = Message::Image { image, changes, offset: last, kraft_version };
             let to = ActorId::Shard(ShardId(u16::try_from(shard).unwrap_or(0)));
             turn.effects.push(Effect::Send { to, message });
         }

@@ -8,7 +8,7 @@ use crate::metrics::{Metrics, QuorumRow};
 
 impl Quorum {
     pub(super) fn report_metrics(&mut self, turn: &mut Turn<'_>) {
-        let metrics = Metrics { quorum: Some(self.row()), ..Metrics::default() };
+        let metrics = Metrics { quorum: Some(self.row()), ..self.metrics.clone() };
         turn.effects.push(Effect::Metrics(Box::new(metrics)));
     }
 

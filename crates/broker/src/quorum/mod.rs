@@ -35,6 +35,7 @@ use crate::config::NodeConfig;
 use crate::connection::Connection;
 use crate::event::{ActorId, ConnectionId, Effect, Event, Level};
 use crate::message::Message;
+use crate::metrics::Metrics;
 
 use active::Active;
 use flush::Flushing;
@@ -76,6 +77,7 @@ pub struct Quorum {
     bootstrap: Vec<MetadataRecord>,
     /// The image that the shards were last told of: its last offset.
     published: Option<i64>,
+    published_kraft_version: i16,
     /// Published with topics deleted: their names are free when every shard has applied it.
     deletion_published: Option<i64>,
     /// What each shard has applied.
@@ -88,6 +90,8 @@ pub struct Quorum {
     last_token: u64,
     flushing: Flushing,
     own: OwnBroker,
+    /// What is counted as it happens.
+    metrics: Metrics,
     /// Log directories that have failed.
     offline: BTreeSet<Uuid>,
     incarnation_id: Uuid,

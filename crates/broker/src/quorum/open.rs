@@ -21,6 +21,7 @@ use super::snapshot::{self, BOOTSTRAP_FILE};
 use super::{Quorum, snapshots, timers};
 use crate::config::NodeConfig;
 use crate::event::Effect;
+use crate::metrics::Metrics;
 
 /// What a quorum is made of.
 #[derive(Debug)]
@@ -78,7 +79,9 @@ impl Quorum {
             active: None,
             bootstrap,
             published: None,
+            published_kraft_version: 0,
             deletion_published: None,
+            metrics: Metrics::default(),
             shards: vec![-1; shards],
             waiting: Vec::new(),
             held: Vec::new(),

@@ -83,6 +83,7 @@ impl Quorum {
     }
 
     fn answer_call(&mut self, call: &Call, response: &Response, turn: &mut Turn<'_>) {
+        self.metrics.count_error(call.api_key, response);
         let Some(connection) = self.connections.get_mut(&call.connection) else { return };
         match answer::encode(call, response) {
             Ok(chunks) => connection.reply(call.sequence, chunks),

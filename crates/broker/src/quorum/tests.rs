@@ -10,7 +10,7 @@ use metadata::image::MetadataImage;
 use platform::memory::MemoryFileSystem;
 use platform::{FileSystem, Random, Time};
 use protocol::messages::create_topics_request::{CreatableTopic, CreateTopicsRequest};
-use protocol::{ApiKey, Request, RequestHeader, Response, ResponseHeader, Str, Writer};
+use protocol::{ApiKey, ErrorCode, Request, RequestHeader, Response, ResponseHeader, Str, Writer};
 use raft::{Endpoint, ReplicaKey, VersionRange, Voter};
 use types::{NodeId, Uuid};
 
@@ -93,6 +93,8 @@ struct Node {
     quorum: Quorum,
     now_ms: u64,
     images: Vec<(Arc<MetadataImage>, i64)>,
+    kraft_version: i16,
+    errors: Vec<((ApiKey, i16), u64)>,
     replies: Vec<Response>,
     frames: Vec<bytes::Bytes>,
     ready: bool,
@@ -127,6 +129,8 @@ impl Node {
             quorum,
             now_ms,
             images: Vec::new(),
+            kraft_version: -1,
+            errors: Vec::new(),
             replies: Vec::new(),
             frames: Vec::new(),
             ready: false,
@@ -160,8 +164,12 @@ impl Node {
                     directories.iter().for_each(|path| self.file_system.sync_directory(path).unwrap());
                     Event::DiskDone { token, result: Ok(()) }
                 }
-                Effect::Send { to: ActorId::Shard(shard), message: Message::Image { image, offset, .. } } => {
+                Effect::Send {
+                    to: ActorId::Shard(shard),
+                    message: Message::Image { image, offset, kraft_version, .. },
+                } => {
                     self.images.push((image, offset));
+                    self.kraft_version = kraft_version;
                     if self.slow_shards {
                         continue;
                     }
@@ -177,6 +185,10 @@ impl Node {
                         let crate::Chunk::Bytes(bytes) = chunk else { panic!("a file") };
                         self.frames.push(bytes);
                     }
+                    continue;
+                }
+                Effect::Metrics(metrics) => {
+                    self.errors = metrics.errors.into_iter().collect();
                     continue;
                 }
                 Effect::Ready => {
@@ -297,6 +309,7 @@ fn alone_it_is_never_woken() {
     let node = Node::start(&file_system, 1, 1);
     assert!(node.ready);
     assert_eq!(node.wake, None);
+    assert_eq!(node.kraft_version, 1, "the shards know it");
 }
 
 #[test]
@@ -326,6 +339,8 @@ fn the_controllers_listener_answers_in_order() {
                 ..Default::default()
             }),
         ),
+        // one that is refused
+        (ApiKey::DescribeCluster, 1, Request::DescribeCluster(Default::default())),
     ];
     for (correlation_id, (api_key, api_version, request)) in (0..).zip(&requests) {
         let mut writer = Writer::new();
@@ -339,7 +354,7 @@ fn the_controllers_listener_answers_in_order() {
         request.encode(*api_version, &mut writer).unwrap();
         node.step(Event::Frame { connection, bytes: writer.into_bytes().unwrap() });
     }
-    assert_eq!(node.frames.len(), 3);
+    assert_eq!(node.frames.len(), 4);
     for ((api_key, api_version, _), frame) in requests.iter().zip(&node.frames) {
         let mut reader = protocol::Reader::new(frame.slice(4..));
         ResponseHeader::decode(&mut reader, *api_key, *api_version).unwrap();
@@ -356,12 +371,18 @@ fn the_controllers_listener_answers_in_order() {
                 assert!(partition.high_watermark > 0);
                 assert_eq!(reply.nodes[0].listeners[0].port, 9093);
             }
+            Response::DescribeCluster(reply) if reply.error_code != 0 => {
+                assert_eq!(reply.error_code, ErrorCode::MismatchedEndpointType.code());
+            }
             Response::DescribeCluster(reply) => {
                 assert_eq!((reply.error_code, reply.controller_id, reply.brokers[0].port), (0, 1, 9093));
             }
             other => panic!("{other:?}"),
         }
     }
+    node.step(Event::ReadMetrics);
+    let refused = (ApiKey::DescribeCluster, ErrorCode::MismatchedEndpointType.code());
+    assert_eq!(node.errors, [(refused, 1)], "as the metrics count it");
 }
 
 fn describe_quorum() -> protocol::messages::DescribeQuorumRequest {
@@ -396,7 +417,7 @@ fn a_static_quorum_of_one_has_kraft_version_0() {
         assert!(node.ready);
         node.create_topic(&format!("topic-{start}"));
         assert_eq!(node.topics().len() as u64, start);
-        assert_eq!(node.quorum.raft.quorum().kraft_version(), 0);
+        assert_eq!((node.quorum.raft.quorum().kraft_version(), node.kraft_version), (0, 0));
         file_system.crash_keeping_nothing();
     }
     let path = Path::new(DIRECTORY).join("__cluster_metadata-0/quorum-state");

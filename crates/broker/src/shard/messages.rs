@@ -27,7 +27,10 @@ impl Shard {
 
     fn on_quorum_message(&mut self, turn: &mut Turn, message: Message) {
         match message {
-            Message::Image { image, changes, offset } => self.on_image(turn, image, changes, offset),
+            Message::Image { image, changes, offset, kraft_version } => {
+                self.cluster.kraft_version = kraft_version;
+                self.on_image(turn, image, changes, offset);
+            }
             Message::ControllerReply { id, response } => {
                 if let Some(wait) = self.controller_calls.take(id) {
                     handlers::controller::on_reply(self, turn, wait, *response);

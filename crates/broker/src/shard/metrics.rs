@@ -1,6 +1,6 @@
 //! The shard's counters and rows, made when somebody asks.
 
-use protocol::{ErrorCode, Response};
+use protocol::Response;
 
 use super::{Call, Shard, Turn};
 use crate::event::Effect;
@@ -36,10 +36,7 @@ impl Shard {
     }
 
     pub(super) fn count_error(&mut self, call: &Call, response: &Response) {
-        let error = first_error(response);
-        if error != ErrorCode::None.code() {
-            *self.metrics.errors.entry((call.api_key, error)).or_default() += 1;
-        }
+        self.metrics.count_error(call.api_key, response);
     }
 }
 
@@ -63,46 +60,4 @@ fn row(partition: &Partition) -> PartitionRow {
         high_watermark: replica.high_watermark().0,
         last_stable_offset: partition.last_stable_offset().0,
     }
-}
-
-/// The error that the answer is counted under; 0: none.
-fn first_error(response: &Response) -> i16 {
-    let none = ErrorCode::None.code();
-    match response {
-        Response::Produce(answer) => {
-            let partitions = answer.responses.iter().flat_map(|topic| &topic.partition_responses);
-            first(partitions.map(|partition| partition.error_code))
-        }
-        Response::Fetch(answer) if answer.error_code != none => answer.error_code,
-        Response::Fetch(answer) => {
-            let partitions = answer.responses.iter().flat_map(|topic| &topic.partitions);
-            first(partitions.map(|partition| partition.error_code))
-        }
-        Response::ListOffsets(answer) => {
-            let partitions = answer.topics.iter().flat_map(|topic| &topic.partitions);
-            first(partitions.map(|partition| partition.error_code))
-        }
-        Response::Metadata(answer) => first(answer.topics.iter().map(|topic| topic.error_code)),
-        Response::OffsetCommit(answer) => {
-            let partitions = answer.topics.iter().flat_map(|topic| &topic.partitions);
-            first(partitions.map(|partition| partition.error_code))
-        }
-        Response::CreateTopics(answer) => first(answer.topics.iter().map(|topic| topic.error_code)),
-        Response::DeleteTopics(answer) => first(answer.responses.iter().map(|topic| topic.error_code)),
-        Response::ApiVersions(answer) => answer.error_code,
-        Response::JoinGroup(answer) => answer.error_code,
-        Response::SyncGroup(answer) => answer.error_code,
-        Response::Heartbeat(answer) => answer.error_code,
-        Response::LeaveGroup(answer) => answer.error_code,
-        Response::ListGroups(answer) => answer.error_code,
-        Response::OffsetDelete(answer) => answer.error_code,
-        Response::InitProducerId(answer) => answer.error_code,
-        Response::DescribeCluster(answer) => answer.error_code,
-        _ => none,
-    }
-}
-
-fn first(mut errors: impl Iterator<Item = i16>) -> i16 {
-    let none = ErrorCode::None.code();
-    errors.find(|error| *error != none).unwrap_or(none)
 }

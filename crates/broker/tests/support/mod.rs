@@ -180,7 +180,8 @@ impl Node {
         self.start(shards, &[]);
         let image = Arc::new(self.loader.head().clone());
         for shard in 0..usize::from(shards) {
-            let message = Message::Image { image: image.clone(), changes: None, offset: self.offset };
+            let message =
+                Message::Image { image: image.clone(), changes: None, offset: self.offset, kraft_version: 1 };
             self.mail.push_back((ActorId::Quorum, ActorId::Shard(ShardId(shard as u16)), message));
         }
         self.run();
@@ -195,8 +196,12 @@ impl Node {
         let (image, delta) = self.loader.publish();
         let (image, delta) = (Arc::new(image), Arc::new(delta));
         for shard in 0..self.shards.len() {
-            let message =
-                Message::Image { image: image.clone(), changes: Some(delta.clone()), offset: self.offset };
+            let message = Message::Image {
+                image: image.clone(),
+                changes: Some(delta.clone()),
+                offset: self.offset,
+                kraft_version: 1,
+            };
             self.mail.push_back((ActorId::Quorum, ActorId::Shard(ShardId(shard as u16)), message));
         }
         self.run();
