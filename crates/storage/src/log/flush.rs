@@ -186,7 +186,8 @@ impl Log {
         self.take_snapshot()?;
         if self.flushed_offset < self.end_offset {
             // a plan that was given out may still wait for its disk worker, who ends before it is done
-            let first = self.segment_of(self.flushed_offset);
+            // the cut end of the segment before too
+            let first = self.segment_of(self.flushed_offset).saturating_sub(1);
             self.segments.iter_mut().skip(first).for_each(Segment::set_unsynced);
             (self.unsynced_names, self.unsynced_directory, self.unsynced_before) = (true, true, true);
         }

@@ -1,6 +1,6 @@
 //! One replica's log: its segments, offsets, producers and epochs. Owned by one shard; nothing in it is shared.
 //!
-//! start_offset <= recovery_point <= flushed_offset <= end_offset. Segments ascend and are never none; the last one is active.
+//! start_offset, recovery_point <= flushed_offset <= end_offset. Segments ascend and are never none; the last one is active.
 
 mod append;
 mod flush;
@@ -44,7 +44,8 @@ pub struct Log {
     segments: VecDeque<Segment>,
     start_offset: Offset,
     end_offset: Offset,
-    /// Everything below is synced, indexes and all: recovery begins here.
+    /// Everything below is synced, indexes and all: recovery begins here. Below the start where segments were deleted
+    /// that no flush had reached.
     recovery_point: Offset,
     /// The records below are synced.
     flushed_offset: Offset,

@@ -37,8 +37,8 @@ impl Log {
         if options.clean {
             self.load_producers(now_ms)?;
         }
-        self.recovery_point = self.recovery_point.clamp(start, end);
-        self.flushed_offset = self.recovery_point;
+        self.recovery_point = self.recovery_point.min(end);
+        self.flushed_offset = self.recovery_point.max(start);
         self.segments.iter_mut().for_each(|segment| segment.close());
         Ok(opened)
     }
@@ -81,8 +81,11 @@ impl Log {
     }
 
     fn scan_unsynced(&mut self, listing: &Listing, now_ms: i64, opened: &mut Opened) -> Result<()> {
+        // where segments were deleted past the recovery point, nothing is left to look for below the first
+        let synced = self.recovery_point.max(self.first_segment_base());
+        let mut first = self.segment_of(synced);
+        self.cut_surplus_before(first, opened)?;
         let place = &self.place;
-        let mut first = self.segments.partition_point(|s| s.base <= self.recovery_point).saturating_sub(1);
         // a recovery point says nothing of a segment that a crash has taken the index from
         for (index, segment) in self.segments.iter_mut().enumerate().take(first) {
             if segment.size > 0 && !listing.offset_indexes.contains(&segment.base) {
@@ -92,7 +95,7 @@ impl Log {
         }
         let sizes: Vec<u32> = self.segments.iter().map(|segment| segment.size).collect();
         let size_of = |index: usize| sizes.get(index).copied().unwrap_or(0);
-        let snapshot = self.load_snapshot(self.recovery_point, now_ms)?;
+        let snapshot = self.load_snapshot(synced, now_ms)?;
         let trusted = snapshot.unwrap_or(self.first_segment_base());
         self.remove_snapshots(|offset| offset > trusted)?;
         // below the recovery point both indexes were synced too
@@ -108,13 +111,9 @@ impl Log {
         self.end_offset = from_offset;
         let mut index = first;
         let mut position = from;
-        while let Some(segment) = self.segments.get(index) {
+        while index == first || self.follows(index) {
+            let Some(segment) = self.segments.get(index) else { break };
             let (base, size) = (segment.base, size_of(index));
-            let follows =
-                base == self.end_offset || index == first || (self.config.compact && base >= self.end_offset);
-            if !follows {
-                break;
-            }
             self.end_offset = self.end_offset.max(base);
             if index > first {
                 let (segment, place) = self.segment(index)?;
@@ -129,10 +128,10 @@ impl Log {
             }
             let found = self.recover_segment(index, position, size, producers_from)?;
             opened.scanned_bytes += u64::from(found.saturating_sub(position));
+            opened.truncated_bytes += u64::from(size - found);
             index += 1;
             position = 0;
-            if found < size {
-                opened.truncated_bytes += u64::from(size - found);
+            if found < size && self.segments.get(index).is_none_or(|next| next.base != self.end_offset) {
                 break;
             }
         }
@@ -143,6 +142,58 @@ impl Log {
         }
         if self.end_offset < trusted {
             self.rebuild_producers(now_ms)?;
+        }
+        Ok(())
+    }
+
+    /// Whether a segment goes on where the log ends so far. A hole before it means that a crash has lost the end of
+    /// the segment before: the log keeps no record that comes after a lost one. A hole that was there when it was
+    /// written is told by the recovery point, by compaction, and by a width that no lost end can have.
+    fn follows(&self, index: usize) -> bool {
+        let (Some(before), Some(segment)) = (self.segments.get(index - 1), self.segments.get(index)) else {
+            return false;
+        };
+        let hole = segment.base.0.saturating_sub(self.end_offset.0);
+        let is_meant = || {
+            self.config.compact
+                || segment.base <= self.recovery_point
+                || segment.base.0.saturating_sub(before.base.0) > i64::from(u32::MAX / 2 + 1)
+        };
+        hole == 0 || hole > 0 && is_meant()
+    }
+
+    /// Where the recovery point is at a segment's base, the segment before it may have bytes behind its last record:
+    /// of a write that failed, or that an earlier crash has torn. They were cut off before the next segment was begun,
+    /// but a loss of power undoes a cut that no flush has reached.
+    fn cut_surplus_before(&mut self, first: usize, opened: &mut Opened) -> Result<()> {
+        let Some(index) = first.checked_sub(1) else { return Ok(()) };
+        let Some(next) = self.segments.get(first).map(|segment| segment.base) else { return Ok(()) };
+        if next < self.recovery_point {
+            return Ok(());
+        }
+        let (segment, place) = self.segment(index)?;
+        let (path, size) = (place.path(segment.base, LOG), segment.size);
+        let file = Arc::clone(segment.file(place)?);
+        let entry = segment.offset_index.last(place)?.filter(|entry| entry.position < size);
+        let mut position = entry.map_or(0, |entry| u64::from(entry.position));
+        let mut window = Window::whole();
+        let mut scan = Scan { file: &file, window: &mut window, end: size.into(), verify: true };
+        let mut end = None;
+        while let Judged::Batch(header) = scan.batch_at(position).at(|| path.clone())?
+            && header.base_offset() < next
+        {
+            end = Some(header.next_offset());
+            position += header.size() as u64;
+        }
+        // a cut of the process before this one may not have reached the disk either
+        segment.set_unsynced();
+        // where a record is missing, it is not surplus
+        if let Ok(found) = u32::try_from(position)
+            && end == Some(next)
+            && found < size
+        {
+            opened.truncated_bytes += u64::from(size - found);
+            segment.cut(place, found)?;
         }
         Ok(())
     }

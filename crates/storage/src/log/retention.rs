@@ -124,8 +124,9 @@ impl Log {
             let Some(segment) = self.segments.pop_front() else { break };
             retained.deleted_segments += 1;
             retained.deleted_bytes += u64::from(segment.size);
+            // the recovery point stays: until the names are synced a loss of power brings the segment back, and what
+            // no flush has reached of it is torn then
             let start = self.first_segment_base();
-            self.recovery_point = self.recovery_point.max(start);
             self.flushed_offset = self.flushed_offset.max(start);
             self.set_start_offset(start);
             let base = segment.base;

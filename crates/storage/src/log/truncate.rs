@@ -56,7 +56,8 @@ impl Log {
         self.segments.push_back(Segment::create(&self.place, offset, now_ms, jitter)?);
         self.start_offset = offset;
         self.end_offset = offset;
-        self.recovery_point = offset;
+        // not raised: a loss of power may bring the old segments back
+        self.recovery_point = self.recovery_point.min(offset);
         self.flushed_offset = offset;
         self.epochs.clear();
         self.producers.clear();
