@@ -33,6 +33,10 @@ const FOUND: &[(u64, &str)] = &[
     (124, "a torn end that recovery had cut off was back after the next crash"),
     (186, "a clean stop did not sync what a flush under way had taken on"),
     (210, "the same, found at a later start"),
+    (
+        246,
+        "a deletion moved the recovery point past what was not synced; the power failed and the segment was back, torn",
+    ),
 ];
 
 fn options(seed: u64) -> Options {

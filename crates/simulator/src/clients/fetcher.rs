@@ -104,7 +104,9 @@ impl Fetcher {
     fn fetch(&mut self, api: &mut Api<'_>) {
         let full = !self.uses_session || self.session == 0;
         let max_wait_ms = [0, 100, 500, 3000][api.random.below(4) as usize];
-        let min_bytes = if api.random.one_in(6) { 5000 } else { 1 };
+        // not when no more comes: three long waits in a row and the run ends before the reader has read all
+        let waits_for_much = api.random.one_in(6) && !api.model.producing_ended;
+        let min_bytes = if waits_for_much { 5000 } else { 1 };
         let (mut topics, mut asked) = (BTreeMap::<Uuid, Vec<FetchPartition>>::new(), BTreeMap::new());
         let most = if api.random.one_in(4) { 200 } else { 1 << 20 };
         let ids: Vec<TopicIdPartition> = self.positions.keys().copied().collect();
