@@ -109,8 +109,18 @@ fn offsets_too_far_apart_roll() {
     far[12..16].copy_from_slice(&0i32.to_be_bytes());
     let followed = log.append_as_follower(&far, EPOCH, 0).unwrap();
     assert!(followed.rolled);
-    assert_eq!((log.active_segment_base(), log.end_offset()), (Offset(1 << 31), Offset((1 << 31) + 1)));
+    // no hole between the segments: the batch goes as far behind the base as it can
+    assert_eq!((log.active_segment_base(), log.end_offset()), (Offset(1), Offset((1 << 31) + 1)));
     assert_eq!(read_all(&mut log, Offset(1)), [(1 << 31, "y".to_owned())]);
+    far[..8].copy_from_slice(&(1i64 << 40).to_be_bytes());
+    log.append_as_follower(&far, EPOCH, 0).unwrap();
+    assert_eq!((log.active_segment_base(), log.end_offset()), (Offset(1 << 40), Offset((1 << 40) + 1)));
+    let all = [(0, "x".to_owned()), (1 << 31, "y".to_owned()), (1 << 40, "y".to_owned())];
+    assert_eq!(read_all(&mut log, Offset(0)), all);
+    // a kill loses none of them: no crash makes a hole that wide
+    system.kill();
+    let (mut log, opened) = reopen(&system, &LogConfig::default(), Offset(0), false);
+    assert_eq!((read_all(&mut log, Offset(0)).as_slice(), opened.removed_segments), (&all[..], 0));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use platform::{FileSystem, MemoryFileSystem};
 use records::Batches;
 use storage::{AppendContext, Log, LogConfig};
 use support::*;
-use types::Offset;
+use types::{LeaderEpoch, Offset};
 
 const SEEDS: u64 = 300;
 
@@ -123,6 +123,26 @@ fn a_cut_before_a_roll_that_is_undone_leaves_no_surplus() {
         }
         system.crash();
         check(&system, recovery_point, false, synced, &context);
+    }
+}
+
+/// A crash of the process loses nothing, holes that a leader's log has included.
+#[test]
+fn a_follower_keeps_what_comes_after_a_hole() {
+    let system = fresh(1);
+    let mut log = create(&system, &config());
+    let mut bytes = batch(&[&"v".repeat(400)], 0);
+    for base in [0i64, 1, 7, 8, 20] {
+        bytes[..8].copy_from_slice(&base.to_be_bytes());
+        log.append_as_follower(&bytes, LeaderEpoch(0), 0).unwrap();
+    }
+    assert_eq!((log.segment_count(), log.end_offset()), (3, Offset(21)));
+    for recovery_point in [0, 1, 2, 8, 21] {
+        system.kill();
+        let (mut log, opened) = reopen(&system, &config(), Offset(recovery_point), false);
+        let offsets: Vec<i64> = read_all(&mut log, Offset(0)).iter().map(|(at, _)| *at).collect();
+        assert_eq!(offsets, [0, 1, 7, 8, 20], "{recovery_point}");
+        assert_eq!((opened.truncated_bytes, opened.removed_segments), (0, 0), "{recovery_point}");
     }
 }
 

@@ -22,9 +22,16 @@ impl Log {
         if !self.should_roll(header, now_ms)? {
             return Ok(false);
         }
-        // a follower's next batch may begin behind the end
-        self.roll_at(header.base_offset().max(self.end_offset), now_ms)?;
+        let base = self.next_base(header);
+        self.roll_at(base, now_ms)?;
         Ok(true)
+    }
+
+    /// Where the next segment begins: at the log's end, though a follower's next batch may begin behind it. A hole
+    /// between segments would look to recovery as if a crash had lost what was in it.
+    fn next_base(&self, header: &Header<'_>) -> Offset {
+        let span = header.last_offset().0.saturating_sub(self.end_offset.0);
+        if span <= i64::from(i32::MAX) { self.end_offset } else { header.base_offset().max(self.end_offset) }
     }
 
     fn should_roll(&mut self, header: &Header<'_>, now_ms: i64) -> Result<bool> {
