@@ -10,8 +10,9 @@ use bytes::{Bytes, BytesMut};
 pub struct FrameTooLarge(pub i32);
 
 const LENGTH: usize = 4;
-/// How much is set aside for a frame before more of it has arrived.
-const GROWTH: usize = 1 << 20;
+/// How much is set aside at most for a frame before more of it has arrived: as large as the requests of a busy
+/// producer, so that these are never copied into a larger buffer. Untouched, it is only an address.
+const SET_ASIDE: usize = 7 << 20;
 
 #[derive(Debug, Default)]
 pub struct FrameReader {
@@ -70,7 +71,7 @@ impl FrameReader {
         if let Some((length, body)) = rest.split_first_chunk::<LENGTH>() {
             let length = checked(i32::from_be_bytes(*length), limit)?;
             self.expected = Some(length);
-            self.partial = BytesMut::with_capacity(length.min(body.len() + GROWTH));
+            self.partial = BytesMut::with_capacity(length.min(body.len() + SET_ASIDE));
             self.partial.extend_from_slice(body);
         } else {
             self.partial.extend_from_slice(rest);
@@ -85,7 +86,7 @@ impl FrameReader {
                 let length =
                     i32::from_be_bytes([self.partial[0], self.partial[1], self.partial[2], self.partial[3]]);
                 let length = checked(length, limit)?;
-                self.partial = BytesMut::with_capacity(length.min(GROWTH));
+                self.partial = BytesMut::with_capacity(length.min(SET_ASIDE));
                 self.expected = Some(length);
                 if length == 0 {
                     self.advance(limit, frames)?;
@@ -107,7 +108,10 @@ impl FrameReader {
         if missing == 0 {
             return None;
         }
-        self.partial.reserve(missing.min(GROWTH));
+        if self.partial.capacity() == self.partial.len() {
+            // twice as much each time: what has arrived is copied once on average
+            self.partial.reserve(missing.min(self.partial.len().max(SET_ASIDE)));
+        }
         Some(DirectRead { reader: self, missing })
     }
 
@@ -190,7 +194,7 @@ mod tests {
 
     #[test]
     fn a_large_frame_is_read_into_its_own_buffer() {
-        let body = vec![7u8; 3 * GROWTH + 5];
+        let body = vec![7u8; 3 * SET_ASIDE + 5];
         let bytes = stream(&[&body, b"next"]);
         let mut reader = FrameReader::default();
         let mut found = Vec::new();
@@ -225,6 +229,6 @@ mod tests {
         }
         let mut reader = FrameReader::default();
         reader.push(&(100i32 << 20).to_be_bytes(), 100 << 20, &mut Vec::new()).unwrap();
-        assert!(reader.held() <= GROWTH, "100 MiB were announced, none has come");
+        assert!(reader.held() <= SET_ASIDE, "100 MiB were announced, none has come");
     }
 }

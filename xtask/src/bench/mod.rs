@@ -3,11 +3,11 @@
 
 mod floor;
 mod loads;
+mod memory;
 mod report;
 mod run;
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
@@ -17,6 +17,7 @@ use crate::install;
 use crate::shell::root;
 use crate::subject::{self, Kind};
 use loads::LOADS;
+use memory::Filler;
 use report::Sample;
 use run::{Bench, Sizes};
 
@@ -52,7 +53,7 @@ pub struct BenchArguments {
     /// GiB that lie in ten partitions when a broker is killed and started again
     #[arg(long, default_value_t = 10)]
     recovery_gib: u64,
-    /// GiB of page cache to fill once before, so that no subject pays for the first touch of memory; default: 3/4 of it
+    /// GiB of files that may fill the page cache, so that no subject pays for the first touch of memory; default: all of it
     #[arg(long)]
     fill_gib: Option<u64>,
     /// Leave out a subject: barnabas or kafka
@@ -96,11 +97,12 @@ impl BenchArguments {
             shards: self.shards,
             folder: folder.clone(),
         };
-        self.fill(&folder)?;
+        let mut filler = self.filler(&folder)?;
         let mut samples: Vec<Sample> = Vec::new();
         for round in 0..self.rounds.max(1) {
             for load in &loads {
                 for party in self.parties(round) {
+                    filler.top_up()?;
                     println!("==> round {} of {}: {} {party:?}", round + 1, self.rounds.max(1), load.name);
                     match (load.run)(&bench, party) {
                         Ok(figures) => samples.extend(figures.into_iter().map(|figure| {
@@ -125,25 +127,16 @@ impl BenchArguments {
         parties
     }
 
-    /// Writes a file as large as the page cache can hold, and removes it: its pages have then been touched.
-    fn fill(&self, folder: &Path) -> Result<()> {
+    fn filler(&self, folder: &Path) -> Result<Filler> {
         let gib = match self.fill_gib {
             Some(gib) => gib,
             None if self.quick => 0,
-            None => available_gib()? * 3 / 4,
+            None => memory::available_gib()?,
         };
-        if gib == 0 {
-            return Ok(());
+        if gib > 0 {
+            println!("==> filling the page cache");
         }
-        println!("==> filling {gib} GiB of page cache");
-        let path = folder.join("fill");
-        let mut file = fs::File::create(&path)?;
-        let block = vec![7; 1 << 20];
-        for _ in 0..gib * 1024 {
-            file.write_all(&block)?;
-        }
-        fs::remove_file(path)?;
-        Ok(())
+        Filler::new(folder.join("fill"), gib)
     }
 
     fn write(&self, samples: &[Sample]) -> Result<()> {
@@ -167,11 +160,4 @@ impl BenchArguments {
         println!("written to {}", folder.display());
         Ok(())
     }
-}
-
-fn available_gib() -> Result<u64> {
-    let text = fs::read_to_string("/proc/meminfo")?;
-    let line = text.lines().find(|line| line.starts_with("MemAvailable:")).unwrap_or_default();
-    let kib: u64 = line.split_whitespace().nth(1).unwrap_or("0").parse()?;
-    Ok(kib >> 20)
 }

@@ -13,8 +13,16 @@ use crate::event::{DirectoryIndex, DiskFailure, DiskToken, Effect, Level, ShardI
 use crate::message::Message;
 use crate::partitions::Slot;
 
+/// How soon recovery points are written down when they have moved on by much.
+const RECOVERY_POINTS_SOON_MS: i64 = 1000;
+
 enum Job {
-    Flush { directory: DirectoryIndex, parts: Vec<(TopicIdPartition, FlushedTo)> },
+    /// `much`: recovery is spared reading it, once the recovery points are written down.
+    Flush {
+        directory: DirectoryIndex,
+        parts: Vec<(TopicIdPartition, FlushedTo)>,
+        much: bool,
+    },
     File,
 }
 
@@ -72,6 +80,7 @@ impl Shard {
 
     fn start_flush(&mut self, turn: &mut Turn, directory: DirectoryIndex, slots: BTreeSet<Slot>) {
         let (mut files, mut directories, mut parts) = (Vec::new(), BTreeSet::new(), Vec::new());
+        let mut much_in_all = false;
         for slot in slots {
             let Some(partition) = self.partitions.at_mut(slot).filter(|partition| !partition.offline) else {
                 continue;
@@ -79,6 +88,7 @@ impl Shard {
             partition.unflushed_since_us = None;
             let much = partition.unflushed_bytes >= self.node.limits.background_flush_bytes;
             partition.unflushed_bytes = 0;
+            much_in_all |= much;
             let log = &mut partition.log.0;
             let now_ms = turn.now.wall_ms;
             let plan = if much { log.checkpoint_plan(now_ms) } else { log.flush_plan(now_ms) };
@@ -100,7 +110,7 @@ impl Shard {
         }
         self.metrics.flushes += 1;
         self.disk.flushing.insert(directory);
-        let token = self.disk.begin(Job::Flush { directory, parts });
+        let token = self.disk.begin(Job::Flush { directory, parts, much: much_in_all });
         turn.effects.push(Effect::Flush {
             token,
             directory,
@@ -132,7 +142,12 @@ impl Shard {
                 self.write_checkpoints_again(failure.directory);
             }
             (_, Err(failure)) => self.on_directory_failed(turn, &failure),
-            (Some(Job::Flush { directory, parts }), Ok(())) => self.on_flushed(directory, parts),
+            (Some(Job::Flush { directory, parts, much }), Ok(())) => {
+                self.on_flushed(directory, parts);
+                if much {
+                    self.timers.recovery_points_by(turn.after_ms(RECOVERY_POINTS_SOON_MS));
+                }
+            }
             (Some(Job::File) | None, Ok(())) => {}
         }
         // a stop waits for every job, whatever kind comes last

@@ -93,10 +93,15 @@ impl Shard {
         self.tell_checkpoint(turn, kind, last, false);
     }
 
+    /// As `checkpoint`, without waiting for the round of shard 0.
+    pub(super) fn checkpoint_at_once(&mut self, turn: &mut Turn, kind: CheckpointKind) {
+        self.tell_checkpoint(turn, kind, false, true);
+    }
+
     /// Topics were deleted: what the files say of them goes too.
     pub(super) fn forget_in_checkpoints(&mut self, turn: &mut Turn) {
         for kind in [CheckpointKind::LogStart, CheckpointKind::RecoveryPoint] {
-            self.tell_checkpoint(turn, kind, false, true);
+            self.checkpoint_at_once(turn, kind);
         }
     }
 

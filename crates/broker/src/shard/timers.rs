@@ -13,6 +13,7 @@ enum Kind {
     RemoveFiles,
     FlushByTime,
     RecoveryPoints,
+    RecoveryPointsSoon,
     LogStarts,
     HighWatermarks,
 }
@@ -34,6 +35,11 @@ impl Timers {
     pub fn flush_by(&mut self, due_us: u64) {
         let due = self.due.entry(Kind::FlushByTime).or_insert(due_us);
         *due = due_us.min(*due);
+    }
+
+    /// Recovery points have moved on by much: they are written down at this time, where that is not due already.
+    pub fn recovery_points_by(&mut self, due_us: u64) {
+        self.due.entry(Kind::RecoveryPointsSoon).or_insert(due_us);
     }
 
     fn take_due(&mut self, now_us: u64) -> Option<Kind> {
@@ -67,8 +73,8 @@ impl Shard {
             Kind::RecoveryPoints => settings.log_flush_offset_checkpoint_interval_ms,
             Kind::LogStarts => settings.log_flush_start_offset_checkpoint_interval_ms,
             Kind::HighWatermarks => settings.replica_high_watermark_checkpoint_interval_ms,
-            // armed by appends
-            Kind::FlushByTime => return,
+            // armed by appends and by flushes
+            Kind::FlushByTime | Kind::RecoveryPointsSoon => return,
         };
         self.timers.due.insert(kind, turn.after_ms(after_ms.max(1)));
     }
@@ -84,6 +90,7 @@ impl Shard {
                 }
                 Kind::FlushByTime => self.flush_by_time(turn),
                 Kind::RecoveryPoints => self.checkpoint(turn, CheckpointKind::RecoveryPoint, false),
+                Kind::RecoveryPointsSoon => self.checkpoint_at_once(turn, CheckpointKind::RecoveryPoint),
                 Kind::LogStarts => self.checkpoint(turn, CheckpointKind::LogStart, false),
                 Kind::HighWatermarks => self.checkpoint(turn, CheckpointKind::HighWatermark, false),
             }
