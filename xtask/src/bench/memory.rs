@@ -2,79 +2,56 @@
 //! that the host has to hand out first, or that it took back while it lay free, would cost its first user seconds a GiB.
 
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::{Read, Seek};
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
 const BLOCK: usize = 1 << 20;
-const FILE_MIB: usize = 256;
+/// Between two looks at what is free.
+const BLOCKS: usize = 64;
 /// What is left free: enough that the kernel reclaims ahead of need.
 const LEFT_KIB: u64 = 512 << 10;
 
-/// Files that nobody needs, read again in turns where their pages have gone. The kernel takes those first that were read
-/// longest ago, which are the next in turn.
+/// A file of nothing but holes, read round and round: its pages fill the memory and no disk. The kernel takes those first
+/// that were read longest ago, which are the next in turn.
 pub struct Filler {
-    folder: PathBuf,
-    most: usize,
-    files: usize,
-    next: usize,
+    path: PathBuf,
+    file: File,
+    size: u64,
     block: Vec<u8>,
 }
 
 impl Filler {
     /// Of so many GiB at most; none when that is 0.
-    pub fn new(folder: PathBuf, gib: u64) -> Result<Filler> {
-        let most = usize::try_from(gib)? * 1024 / FILE_MIB;
-        let mut filler = Filler { folder, most, files: 0, next: 0, block: vec![7; BLOCK] };
-        filler.remove();
-        fs::create_dir_all(&filler.folder)?;
+    pub fn new(path: PathBuf, gib: u64) -> Result<Filler> {
+        let file = File::options().read(true).write(true).create(true).truncate(true).open(&path)?;
+        let size = gib << 30;
+        file.set_len(size)?;
+        let mut filler = Filler { path, file, size, block: vec![0; BLOCK] };
         filler.top_up()?;
         Ok(filler)
     }
 
-    /// Reads and writes until next to no memory is free.
+    /// Reads until next to no memory is free.
     pub fn top_up(&mut self) -> Result<()> {
-        for _ in 0..self.most * 2 {
-            if free_kib()? <= LEFT_KIB {
-                break;
-            }
-            if self.files < self.most {
-                self.write_one()?;
-            } else {
-                self.read_one()?;
+        let mut read = 0;
+        while read < self.size && free_kib()? > LEFT_KIB {
+            for _ in 0..BLOCKS {
+                if self.file.read(&mut self.block)? == 0 {
+                    self.file.rewind()?;
+                }
+                read += BLOCK as u64;
             }
         }
         Ok(())
-    }
-
-    fn write_one(&mut self) -> Result<()> {
-        let mut file = File::create(self.folder.join(self.files.to_string()))?;
-        for _ in 0..FILE_MIB {
-            file.write_all(&self.block)?;
-        }
-        // Only clean pages are there to be taken.
-        file.sync_data()?;
-        self.files += 1;
-        Ok(())
-    }
-
-    fn read_one(&mut self) -> Result<()> {
-        let mut file = File::open(self.folder.join(self.next.to_string()))?;
-        while file.read(&mut self.block)? > 0 {}
-        self.next = (self.next + 1) % self.files.max(1);
-        Ok(())
-    }
-
-    fn remove(&self) {
-        // What is not there need not be removed.
-        let _ = fs::remove_dir_all(&self.folder);
     }
 }
 
 impl Drop for Filler {
     fn drop(&mut self) {
-        self.remove();
+        // What is not there need not be removed.
+        let _ = fs::remove_file(&self.path);
     }
 }
 
@@ -90,8 +67,6 @@ fn free_kib() -> Result<u64> {
 fn meminfo(name: &str) -> Result<u64> {
     let text = fs::read_to_string("/proc/meminfo")?;
     let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_default();
-    line.split_whitespace()
-        .nth(1)
-        .and_then(|kib| kib.parse().ok())
-        .with_context(|| format!("no {name} in /proc/meminfo"))
+    let kib = line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok());
+    kib.with_context(|| format!("no {name} in /proc/meminfo"))
 }
