@@ -101,7 +101,7 @@ impl Shard {
                 return Err(refused);
             }
         };
-        partition.advance_high_watermark();
+        partition.advance_high_watermark(turn.now);
         appended.need = partition.need_for(acks, appended.end_offset);
         self.partitions.mark_changed(slot);
         self.note_unflushed(turn, slot, records.len() as u64, appended.rolled);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use metadata::features::KRAFT_VERSION;
 use metadata::image::{self, MetadataImage};
 use protocol::{ErrorCode, Str};
+use replication::ActiveBrokers;
 use types::{LeaderEpoch, NodeId, TopicIdPartition, Uuid};
 
 use crate::config::NodeConfig;
@@ -153,6 +154,20 @@ impl Cluster {
     pub fn leader_of(&self, id: &TopicIdPartition) -> Option<(NodeId, LeaderEpoch)> {
         let state = self.topic_by_id(id.topic_id)?.state(id.partition)?;
         Some((NodeId(state.leader), LeaderEpoch(state.leader_epoch)))
+    }
+
+    pub fn leader_by_key(&self, key: &TopicKey, partition: i32) -> Option<(NodeId, LeaderEpoch)> {
+        let topic = match key.id.is_zero() {
+            true => self.topic_by_name(&key.name),
+            false => self.topic_by_id(key.id),
+        };
+        self.leader_of(&topic?.partition(partition))
+    }
+
+    /// Brokers that may be in in-sync sets.
+    pub fn active_brokers(&self) -> ActiveBrokers {
+        let active = self.image.cluster.brokers.values().filter(|broker| broker.is_active());
+        active.map(|broker| (NodeId(broker.id), broker.epoch)).collect()
     }
 
     pub fn is_alive(&self, node: i32) -> bool {

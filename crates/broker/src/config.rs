@@ -50,6 +50,16 @@ pub struct NodeConfig {
 }
 
 impl NodeConfig {
+    /// The listener that brokers reach each other by: `inter.broker.listener.name`, or the one that is named like
+    /// `security.inter.broker.protocol`.
+    pub fn inter_broker_listener(&self) -> &str {
+        let given =
+            |name: &str| self.properties.get(name).map(String::as_str).filter(|value| !value.is_empty());
+        given("inter.broker.listener.name")
+            .or_else(|| given("security.inter.broker.protocol"))
+            .unwrap_or("PLAINTEXT")
+    }
+
     pub fn listener(&self, id: ListenerId) -> Option<&Listener> {
         self.listeners.get(usize::from(id.0))
     }
@@ -82,6 +92,14 @@ pub struct Settings {
     pub log_flush_start_offset_checkpoint_interval_ms: i64,
     pub replica_high_watermark_checkpoint_interval_ms: i64,
     pub replica_lag_time_max_ms: i64,
+    pub replica_fetch_max_bytes: i32,
+    pub replica_fetch_response_max_bytes: i32,
+    pub replica_fetch_min_bytes: i32,
+    pub replica_fetch_wait_max_ms: i32,
+    pub replica_fetch_backoff_ms: i32,
+    pub replica_socket_timeout_ms: i32,
+    /// `replica.selector.class` names the selector that looks at racks.
+    pub replica_selector_rack_aware: bool,
     pub producer_id_expiration_ms: i32,
     pub producer_id_expiration_check_interval_ms: i32,
     pub transaction_max_timeout_ms: i32,
@@ -115,6 +133,13 @@ impl Default for Settings {
             log_flush_start_offset_checkpoint_interval_ms: 60_000,
             replica_high_watermark_checkpoint_interval_ms: 5000,
             replica_lag_time_max_ms: 30_000,
+            replica_fetch_max_bytes: 1 << 20,
+            replica_fetch_response_max_bytes: 10 << 20,
+            replica_fetch_min_bytes: 1,
+            replica_fetch_wait_max_ms: 500,
+            replica_fetch_backoff_ms: 1000,
+            replica_socket_timeout_ms: 30_000,
+            replica_selector_rack_aware: false,
             producer_id_expiration_ms: 86_400_000,
             producer_id_expiration_check_interval_ms: 600_000,
             transaction_max_timeout_ms: 900_000,

@@ -23,7 +23,6 @@ mod partitions;
 pub mod peers;
 mod purgatory;
 pub mod quorum;
-mod replication;
 mod routing;
 pub mod shard;
 mod watch;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use metadata::image::{Delta, MetadataImage};
 use protocol::messages::describe_log_dirs_request::DescribeLogDirsRequest;
 use protocol::messages::produce_response::PartitionProduceResponse;
-use protocol::{Request, Response};
+use protocol::{Request, Response, Str};
 use types::{ProducerId, TopicIdPartition};
 
 use crate::event::{ConnectionId, DirectoryIndex, ListenerId};
@@ -28,6 +28,20 @@ pub struct RequestContext {
     /// `User:ANONYMOUS` until there is authentication.
     pub principal: Arc<str>,
     pub api_version: i16,
+}
+
+impl RequestContext {
+    /// This broker itself asks its controller.
+    pub fn of_broker(api_version: i16) -> RequestContext {
+        RequestContext {
+            connection: ConnectionId::default(),
+            listener: ListenerId::default(),
+            peer: SocketAddr::from(([0, 0, 0, 0], 0)),
+            client_id: None,
+            principal: Arc::from("User:ANONYMOUS"),
+            api_version,
+        }
+    }
 }
 
 /// Ids `first..first + count` are this shard's to hand out.
@@ -96,6 +110,12 @@ pub enum Message {
     },
     /// Shard to shard 0, which writes the checkpoint files of the log directories.
     Checkpoint(CheckpointPart),
+    /// Shard 0 to shard: say what you have for this file now, somebody waits for it.
+    TellCheckpoint(CheckpointKind),
+    /// Shard 0 to shard: the recovery points of this directory that you waited for are on the disk.
+    RecoveryPointsWritten {
+        directory: DirectoryIndex,
+    },
 }
 
 /// A part of a request, for the shard that owns what it touches.
@@ -148,13 +168,30 @@ pub struct FetchPart {
 }
 
 /// What holds for all partitions of one fetch.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct FetchConditions {
     pub api_version: i16,
     /// -1 for a consumer.
     pub replica_id: i32,
+    /// Of the replica's registration; -1 where it does not say.
+    pub broker_epoch: i64,
+    /// What is read again after waiting shows no progress of the replica.
+    pub is_first_read: bool,
     pub max_bytes: i32,
     pub read_committed: bool,
+    /// Where the consumer is, if the nearest replica is to be found for it (KIP-392).
+    pub client_rack: Option<Str>,
+}
+
+impl FetchConditions {
+    pub fn is_from_replica(&self) -> bool {
+        self.replica_id >= 0
+    }
+
+    /// A consumer that tells its rack may read from any replica (KIP-392).
+    pub fn must_ask_leader(&self) -> bool {
+        self.is_from_replica() || self.api_version < 11
+    }
 }
 
 /// Something to do with one partition that is done at once.
@@ -184,6 +221,8 @@ pub struct CheckpointPart {
     pub last: bool,
     /// A topic was deleted: a line about it must not outlive it, or it would be believed of its next namesake.
     pub at_once: bool,
+    /// A log was cut: the shard appends nothing to it before it is told that the file is on the disk.
+    pub awaited: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -4,8 +4,9 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use metadata::configs::LogConfig;
-use platform::{Planted, is_planted};
+use platform::{Planted, Time, is_planted};
 use protocol::{ErrorCode, Str};
+use replication::{Assigned, Assignment, FollowerFetch, FollowerRefused, OwnLog, ReplicaState};
 use types::{LeaderEpoch, NodeId, Offset, TopicIdPartition};
 
 use crate::cluster::{PartitionState, is_internal};
@@ -13,7 +14,6 @@ use crate::event::DirectoryIndex;
 use crate::log::ReplicaLog;
 use crate::message::{Place, WorkId};
 use crate::metrics::TopicCounts;
-use crate::replication::ReplicaState;
 use crate::watch::Watcher;
 
 /// What an acknowledgement waits for.
@@ -43,6 +43,10 @@ pub(crate) struct Partition {
     pub directory: DirectoryIndex,
     pub log: ReplicaLog,
     pub replica: ReplicaState,
+    /// Whose log is copied here.
+    pub following: Option<NodeId>,
+    /// The log was cut below what a checkpoint file says is on the disk: nothing is appended before that is rewritten.
+    pub awaits_checkpoint: bool,
     pub config: Arc<LogConfig>,
     /// Somebody is to be told at the end of the turn.
     pub changed: bool,
@@ -66,17 +70,19 @@ impl Partition {
         directory: DirectoryIndex,
         log: ReplicaLog,
         config: Arc<LogConfig>,
-        node: NodeId,
-        high_watermark: Offset,
+        mut replica: ReplicaState,
     ) -> Partition {
-        let high_watermark = high_watermark.max(log.log_start_offset()).min(log.log_end_offset());
+        // the checkpoint may be older, or newer, than what recovery has left
+        replica.on_log_replaced(log.log_start_offset(), log.log_end_offset());
         Partition {
             id,
             is_internal: is_internal(&topic),
             topic,
             directory,
             log,
-            replica: ReplicaState::new(node, high_watermark),
+            replica,
+            following: None,
+            awaits_checkpoint: false,
             config,
             changed: false,
             watchers: BTreeSet::new(),
@@ -99,30 +105,37 @@ impl Partition {
         self.config.flush_messages <= 1
     }
 
-    /// The cluster's word on this partition. True where this node begins to lead it.
-    pub fn assign(&mut self, state: &PartitionState) -> bool {
+    /// The cluster's word on this partition.
+    pub fn assign(&mut self, now: Time, state: &PartitionState) -> Assigned {
         let nodes = |ids: &[i32]| ids.iter().map(|&id| NodeId(id)).collect::<Vec<_>>();
-        let begins = self.replica.assign(
-            NodeId(state.leader),
-            LeaderEpoch(state.leader_epoch),
-            &nodes(&state.replicas),
-            &nodes(&state.in_sync_replicas),
-            self.log.log_end_offset(),
-        );
+        let given = Assignment {
+            leader: NodeId(state.leader),
+            leader_epoch: LeaderEpoch(state.leader_epoch),
+            partition_epoch: state.partition_epoch,
+            replicas: nodes(&state.replicas),
+            in_sync_replicas: nodes(&state.in_sync_replicas),
+        };
+        let assigned = self.replica.assign(given, self.log.log_end_offset(), now.monotonic_us);
         self.replica.min_in_sync_replicas = usize::try_from(self.config.min_insync_replicas).unwrap_or(1);
-        if begins {
+        if assigned == Assigned::BeginsToLead {
             self.log.assign_epoch(self.replica.leader_epoch);
         }
-        self.advance_high_watermark();
-        begins
+        self.advance_high_watermark(now);
+        assigned
     }
 
     /// `current_leader_epoch`: what the client thinks; -1 where it does not say.
     pub fn check_leader(&self, current_leader_epoch: i32) -> Result<(), ErrorCode> {
+        self.check_epoch(current_leader_epoch)?;
+        if self.replica.is_leader() { Ok(()) } else { Err(ErrorCode::NotLeaderOrFollower) }
+    }
+
+    /// Whether this replica, leader or not, may answer somebody who thinks of this epoch.
+    pub fn check_epoch(&self, current_leader_epoch: i32) -> Result<(), ErrorCode> {
         if self.offline {
             return Err(ErrorCode::KafkaStorageError);
         }
-        if !self.replica.is_leader() {
+        if self.replica.leader == NodeId::NONE {
             return Err(ErrorCode::NotLeaderOrFollower);
         }
         match current_leader_epoch {
@@ -133,11 +146,48 @@ impl Partition {
         }
     }
 
+    /// A follower has everything before its fetch's offset. True where the in-sync set should take it in: the
+    /// controller is to be asked.
+    pub fn on_follower_fetch(&mut self, now: Time, fetch: &FollowerFetch) -> Result<bool, ErrorCode> {
+        let end = self.log.log_end_offset();
+        match self.replica.on_follower_fetch(fetch, end, now.monotonic_us) {
+            Ok(_) => Ok(self.replica.propose_expansion(fetch.node)),
+            // its metadata may be newer than ours
+            Err(FollowerRefused::NotAReplica) => Err(ErrorCode::UnknownLeaderEpoch),
+            Err(FollowerRefused::StaleBrokerEpoch) => Err(ErrorCode::NotLeaderOrFollower),
+        }
+    }
+
+    /// Takes a follower into the in-sync set that belongs there by what is known already; true where the controller
+    /// is to be asked.
+    pub fn propose_any_expansion(&mut self) -> bool {
+        let nodes: Vec<NodeId> = self.replica.followers().iter().map(|follower| follower.node).collect();
+        nodes.into_iter().any(|node| self.replica.propose_expansion(node))
+    }
+
+    /// What the leader says beside its records. True where something has moved.
+    pub fn follow_leader(&mut self, high_watermark: Offset, log_start_offset: Offset) -> bool {
+        let moved = self.replica.follow(high_watermark, self.log.log_end_offset());
+        let committed = self.replica.high_watermark();
+        if moved {
+            self.log.on_high_watermark(committed);
+        }
+        // beyond the own high watermark the leader would have been out of range
+        let started = self.log.0.delete_records(log_start_offset.min(committed), committed);
+        moved || started.unwrap_or(false)
+    }
+
+    /// Nothing may be appended to a follower's log now, or its end is not to be told to the leader yet.
+    pub fn may_not_be_fetched(&self) -> bool {
+        let unflushed = self.flushes_before_ack() && self.log.flushed_offset() < self.log.log_end_offset();
+        self.awaits_checkpoint || unflushed
+    }
+
     /// Moves the high watermark as far as it may go; true where it moved.
-    pub fn advance_high_watermark(&mut self) -> bool {
-        let flushed = self.flushes_before_ack();
-        let own_end = if flushed { self.log.flushed_offset() } else { self.log.log_end_offset() };
-        let moved = self.replica.advance(own_end);
+    pub fn advance_high_watermark(&mut self, now: Time) -> bool {
+        let end = self.log.log_end_offset();
+        let counted_end = if self.flushes_before_ack() { self.log.flushed_offset() } else { end };
+        let moved = self.replica.advance(OwnLog { end, counted_end }, now.monotonic_us);
         if moved {
             self.log.on_high_watermark(self.replica.high_watermark());
         }
@@ -180,7 +230,7 @@ impl Partition {
         let queues = [(&mut self.committed_waiters, high_watermark), (&mut self.flushed_waiters, flushed)];
         for (at, (queue, reached)) in queues.into_iter().enumerate() {
             // acks=1 does not ask how many replicas are in sync
-            let is_enough = at > 0 || self.replica.has_enough_in_sync();
+            let is_enough = at > 0 || self.replica.has_enough_to_acknowledge();
             let done = queue.front().is_some_and(|waiter| waiter.required <= reached || error.is_error());
             if done {
                 return queue.pop_front().map(|waiter| match waiter.required <= reached {

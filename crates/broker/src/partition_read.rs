@@ -5,6 +5,7 @@ use protocol::messages::fetch_response::{
     AbortedTransaction, EpochEndOffset, LeaderIdAndEpoch, PartitionData,
 };
 use protocol::{ErrorCode, Records};
+use replication::{Candidate, FollowerFetch, nearest};
 use types::{LeaderEpoch, NodeId, Offset, TopicIdPartition};
 
 use crate::event::ShardId;
@@ -12,6 +13,7 @@ use crate::fetch_session::FetchItem;
 use crate::message::FetchConditions;
 use crate::metrics::TopicCounts;
 use crate::partition::Partition;
+use crate::partitions::Slot;
 use crate::shard::{Shard, Turn};
 
 /// One partition's part of a fetch response, and what decides when it is sent.
@@ -29,6 +31,8 @@ pub struct FetchOutcome {
     pub diverging: Option<(LeaderEpoch, Offset)>,
     /// Told with errors that mean that somebody else leads.
     pub leader: Option<(NodeId, LeaderEpoch)>,
+    /// A replica nearer to the consumer, which it should ask instead.
+    pub preferred_read_replica: Option<NodeId>,
     /// There is more than is returned, in an older segment or beyond the limit: no reason to wait.
     pub has_more: bool,
 }
@@ -45,13 +49,19 @@ impl FetchOutcome {
             aborted: Vec::new(),
             diverging: None,
             leader: None,
+            preferred_read_replica: None,
             has_more: false,
         }
     }
 
     /// Must be answered at once.
     pub(crate) fn is_urgent(&self) -> bool {
-        self.error.is_error() || self.diverging.is_some() || self.has_more
+        self.error.is_error() || self.has_advice() || self.has_more
+    }
+
+    /// Something other than records that the fetcher should act on.
+    pub(crate) fn has_advice(&self) -> bool {
+        self.diverging.is_some() || self.preferred_read_replica.is_some()
     }
 
     pub(crate) fn into_data(self, partition_index: i32, read_committed: bool) -> PartitionData {
@@ -68,6 +78,7 @@ impl FetchOutcome {
             current_leader: self.leader.map_or(LeaderIdAndEpoch::default(), |(leader, epoch)| {
                 LeaderIdAndEpoch { leader_id: leader.0, leader_epoch: epoch.0 }
             }),
+            preferred_read_replica: self.preferred_read_replica.map_or(-1, |node| node.0),
             records: self.records,
             ..Default::default()
         }
@@ -92,13 +103,26 @@ impl Shard {
         let Some(partition) = self.partitions.at_mut(slot) else {
             return self.failed_read(id, ErrorCode::UnknownTopicOrPartition);
         };
-        if let Err(error) = partition.check_leader(item.current_leader_epoch) {
+        let checked = match conditions.must_ask_leader() {
+            true => partition.check_leader(item.current_leader_epoch),
+            false => partition.check_epoch(item.current_leader_epoch),
+        };
+        if let Err(error) = checked {
             return self.failed_read(id, error);
         }
-        let mut moved = false;
-        let read = partition.read(turn.now, item, conditions, left, at_least_one, &mut moved);
-        if moved {
+        if let Some(near) = self.nearest_replica(turn.now, slot, item, conditions) {
+            return near;
+        }
+        let Some(partition) = self.partitions.at_mut(slot) else {
+            return self.failed_read(id, ErrorCode::UnknownTopicOrPartition);
+        };
+        let mut seen = Seen::default();
+        let read = partition.read(turn.now, item, conditions, left, at_least_one, &mut seen);
+        if seen.moved {
             self.partitions.mark_changed(slot);
+        }
+        if seen.joins {
+            self.want_alteration(*id);
         }
         match read {
             Ok(outcome) => outcome,
@@ -106,6 +130,7 @@ impl Shard {
                 let partition = self.partitions.at_mut(slot);
                 let mut outcome = FetchOutcome::failed(refusal);
                 if refusal == ErrorCode::OffsetOutOfRange
+                    && !conditions.is_from_replica()
                     && let Some(partition) = partition
                 {
                     outcome.log_start_offset = partition.log.log_start_offset().0;
@@ -116,7 +141,7 @@ impl Shard {
         }
     }
 
-    /// Counts what a fetch is told of one partition; of one of another shard under all topics only.
+    /// Counts what a consumer is told of one partition; of one of another shard under all topics only.
     pub(crate) fn count_read(&mut self, place: Option<(TopicIdPartition, ShardId)>, outcome: &FetchOutcome) {
         let counts = read_counts(outcome);
         self.metrics.all_topics.add(&counts);
@@ -135,6 +160,25 @@ impl Shard {
         }
     }
 
+    /// The answer where another replica is nearer to the consumer than this leader.
+    fn nearest_replica(
+        &self,
+        now: Time,
+        slot: Slot,
+        item: &FetchItem,
+        conditions: &FetchConditions,
+    ) -> Option<FetchOutcome> {
+        let rack = conditions.client_rack.as_ref()?;
+        let partition = self.partitions.at(slot).filter(|partition| partition.replica.is_leader())?;
+        let rack_of = |node: NodeId| {
+            let broker = self.cluster.image.cluster.broker(node.0).filter(|broker| !broker.fenced)?;
+            broker.rack.as_deref()
+        };
+        let candidates = partition.candidates(now, Offset(item.fetch_offset), &rack_of);
+        let node = nearest(self.node.node_id, rack, &candidates)?;
+        Some(FetchOutcome { preferred_read_replica: Some(node), ..partition.empty_outcome() })
+    }
+
     fn failed_read(&self, id: &TopicIdPartition, error: ErrorCode) -> FetchOutcome {
         let mut outcome = FetchOutcome::failed(error);
         if matches!(error, ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch) {
@@ -142,6 +186,15 @@ impl Shard {
         }
         outcome
     }
+}
+
+/// What a follower's fetch has changed beside what it reads.
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
+    /// The high watermark has moved.
+    moved: bool,
+    /// The follower should be in sync.
+    joins: bool,
 }
 
 fn read_counts(outcome: &FetchOutcome) -> TopicCounts {
@@ -156,18 +209,18 @@ fn read_counts(outcome: &FetchOutcome) -> TopicCounts {
 impl Partition {
     fn read(
         &mut self,
-        _now: Time,
+        now: Time,
         item: &FetchItem,
         conditions: &FetchConditions,
         left: u64,
         at_least_one: bool,
-        moved: &mut bool,
+        seen: &mut Seen,
     ) -> Result<FetchOutcome, ErrorCode> {
         let offset = Offset(item.fetch_offset);
-        if let Some(diverging) = self.divergence(item) {
+        if let Some(diverging) = self.divergence(item)? {
             return Ok(FetchOutcome { diverging: Some(diverging), ..self.empty_outcome() });
         }
-        let upper_bound = match (conditions.replica_id >= 0, conditions.read_committed) {
+        let upper_bound = match (conditions.is_from_replica(), conditions.read_committed) {
             (true, _) => self.log.log_end_offset(),
             (false, true) => self.last_stable_offset(),
             (false, false) => self.replica.high_watermark(),
@@ -175,9 +228,15 @@ impl Partition {
         if offset < self.log.log_start_offset() || offset > self.log.log_end_offset() {
             return Err(ErrorCode::OffsetOutOfRange);
         }
-        if conditions.replica_id >= 0 {
-            self.replica.on_follower_progress(NodeId(conditions.replica_id), offset);
-            *moved |= self.advance_high_watermark();
+        if conditions.is_from_replica() && conditions.is_first_read {
+            let fetch = FollowerFetch {
+                node: NodeId(conditions.replica_id),
+                fetch_offset: offset,
+                log_start_offset: Offset(item.log_start_offset),
+                broker_epoch: conditions.broker_epoch,
+            };
+            seen.joins = self.on_follower_fetch(now, &fetch)?;
+            seen.moved = self.advance_high_watermark(now);
         }
         let mut outcome = self.empty_outcome();
         let limit = left.min(item.max_bytes.max(0) as u64);
@@ -187,10 +246,38 @@ impl Partition {
         let read = self.log.read(offset, limit, upper_bound, at_least_one);
         (outcome.records, outcome.size) = read.map_err(|error| ErrorCode::from(error.error_code()))?;
         outcome.has_more = outcome.size > 0 && self.log.is_in_older_segment(offset);
-        if conditions.read_committed && conditions.replica_id < 0 && outcome.size > 0 {
+        if conditions.read_committed && !conditions.is_from_replica() && outcome.size > 0 {
             outcome.aborted = self.log.aborted_transactions(offset, upper_bound)?;
         }
         Ok(outcome)
+    }
+
+    /// Replicas that have this offset: this leader and its in-sync followers.
+    fn candidates<'a>(
+        &self,
+        now: Time,
+        offset: Offset,
+        rack_of: &impl Fn(NodeId) -> Option<&'a str>,
+    ) -> Vec<Candidate<'a>> {
+        let replica = &self.replica;
+        let own = Candidate {
+            node: replica.node,
+            rack: rack_of(replica.node),
+            log_end_offset: self.log.log_end_offset(),
+            behind_us: 0,
+        };
+        let has_it = |follower: &&replication::Follower| {
+            replica.in_sync_replicas.contains(&follower.node)
+                && follower.log_start_offset <= offset
+                && follower.log_end_offset >= offset
+        };
+        let followers = replica.followers().iter().filter(has_it).map(|follower| Candidate {
+            node: follower.node,
+            rack: rack_of(follower.node),
+            log_end_offset: follower.log_end_offset,
+            behind_us: follower.behind_us(now.monotonic_us),
+        });
+        std::iter::once(own).chain(followers).collect()
     }
 
     fn empty_outcome(&self) -> FetchOutcome {
@@ -203,12 +290,16 @@ impl Partition {
     }
 
     /// Where the fetcher's log left this one's, if it did (KIP-595).
-    fn divergence(&self, item: &FetchItem) -> Option<(LeaderEpoch, Offset)> {
+    fn divergence(&self, item: &FetchItem) -> Result<Option<(LeaderEpoch, Offset)>, ErrorCode> {
         if item.last_fetched_epoch < 0 {
-            return None;
+            return Ok(None);
         }
         let (epoch, end) = self.log.end_offset_for_epoch(LeaderEpoch(item.last_fetched_epoch));
+        // an epoch that this log knows nothing of: the fetcher has to look where the log ends and starts
+        if epoch.0 < 0 || end.0 < 0 || item.fetch_offset < self.log.log_start_offset().0 {
+            return Err(ErrorCode::OffsetOutOfRange);
+        }
         let diverged = epoch.0 < item.last_fetched_epoch || end.0 < item.fetch_offset;
-        diverged.then_some((epoch, end))
+        Ok(diverged.then_some((epoch, end)))
     }
 }

@@ -9,6 +9,9 @@ use types::{NodeId, Uuid};
 
 use crate::configuration::Given;
 
+/// The class of Kafka's own that `replica.selector.class` may name; what it does is built in.
+const RACK_AWARE_SELECTOR: &str = "org.apache.kafka.common.replica.RackAwareReplicaSelector";
+
 /// What the node's directories say: made by format, or read from `meta.properties`.
 #[derive(Clone, Debug)]
 pub struct Identity {
@@ -121,6 +124,15 @@ fn settings(config: &StaticConfig) -> Settings {
         replica_high_watermark_checkpoint_interval_ms: config
             .i64("replica.high.watermark.checkpoint.interval.ms"),
         replica_lag_time_max_ms: config.i64("replica.lag.time.max.ms"),
+        replica_fetch_max_bytes: config.i32("replica.fetch.max.bytes"),
+        replica_fetch_response_max_bytes: config.i32("replica.fetch.response.max.bytes"),
+        replica_fetch_min_bytes: config.i32("replica.fetch.min.bytes"),
+        replica_fetch_wait_max_ms: config.i32("replica.fetch.wait.max.ms"),
+        replica_fetch_backoff_ms: config.i32("replica.fetch.backoff.ms"),
+        replica_socket_timeout_ms: config.i32("replica.socket.timeout.ms"),
+        replica_selector_rack_aware: config
+            .str("replica.selector.class")
+            .is_some_and(|class| class.trim() == RACK_AWARE_SELECTOR),
         producer_id_expiration_ms: config.i32("producer.id.expiration.ms"),
         producer_id_expiration_check_interval_ms: config.i32("producer.id.expiration.check.interval.ms"),
         transaction_max_timeout_ms: config.i32("transaction.max.timeout.ms"),

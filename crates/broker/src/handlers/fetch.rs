@@ -41,11 +41,15 @@ pub(crate) fn handle(shard: &mut Shard, turn: &mut Turn, call: Call, request: Fe
         privileged: replica_id >= 0,
     };
     let max_bytes = request.max_bytes.min(shard.node.settings.fetch_max_bytes).max(0);
+    let finds_nearest = shard.node.settings.replica_selector_rack_aware && replica_id < 0;
     let conditions = FetchConditions {
         api_version: call.api_version,
         replica_id,
+        broker_epoch: if call.api_version >= 15 { request.replica_state.replica_epoch } else { -1 },
+        is_first_read: true,
         max_bytes,
         read_committed: request.isolation_level == 1,
+        client_rack: (finds_nearest && !request.rack_id.is_empty()).then(|| request.rack_id.detached()),
     };
     let (min_bytes, max_wait_ms) = (request.min_bytes.min(max_bytes).max(0) as u64, request.max_wait_ms);
     let forgotten = forgotten(&request);
@@ -111,7 +115,15 @@ fn locate(
         }
         places.push(place);
     }
-    let outcomes = places.iter().map(|place| FetchOutcome::failed(place.err().unwrap_or_default())).collect();
+    let outcome = |(place, item): (&Result<_, ErrorCode>, &FetchItem)| {
+        let error = place.as_ref().err().copied().unwrap_or_default();
+        let mut outcome = FetchOutcome::failed(error);
+        if error == ErrorCode::NotLeaderOrFollower {
+            outcome.leader = shard.cluster.leader_by_key(&item.topic, item.partition);
+        }
+        outcome
+    };
+    let outcomes = places.iter().zip(&items).map(outcome).collect();
     FetchWait {
         call,
         context,
@@ -128,6 +140,8 @@ fn locate(
 
 fn start(shard: &mut Shard, turn: &mut Turn, mut wait: FetchWait, max_wait_ms: i32) -> Answer {
     wait.read_here(shard, turn);
+    let part_conditions = wait.conditions.clone();
+    wait.conditions.is_first_read = false;
     if wait.elsewhere.is_empty() && (max_wait_ms <= 0 || wait.is_satisfied()) {
         return Answer::Response(wait.finish(shard, turn));
     }
@@ -136,7 +150,8 @@ fn start(shard: &mut Shard, turn: &mut Turn, mut wait: FetchWait, max_wait_ms: i
     wait.expired = !waits;
     wait.missing = wait.elsewhere.len();
     for &owner in &wait.elsewhere {
-        turn.send(owner, Message::Part { id, part: Part::Fetch(wait.part_for(owner, waits)) });
+        let part = FetchPart { conditions: part_conditions.clone(), ..wait.part_for(owner, waits) };
+        turn.send(owner, Message::Part { id, part: Part::Fetch(part) });
     }
     if waits {
         shard.watch(Watcher { shard: shard.id, id }, &wait.partitions_of(shard.id));
@@ -159,7 +174,9 @@ pub(crate) fn run_part(shard: &mut Shard, turn: &mut Turn, origin: Origin, part:
         let outcome = shard.read_partition(turn, &id, &item, &part.conditions, left, !any);
         any |= outcome.size > 0;
         left = left.saturating_sub(outcome.size);
-        shard.count_read_for_other(&id, &outcome);
+        if !part.conditions.is_from_replica() {
+            shard.count_read_for_other(&id, &outcome);
+        }
         outcomes.push((index, outcome));
         partitions.push(id);
     }
@@ -266,7 +283,7 @@ impl FetchWait {
                 items.push((index as u32, *id, item.clone()));
             }
         }
-        FetchPart { items, conditions: self.conditions, watch }
+        FetchPart { items, conditions: self.conditions.clone(), watch }
     }
 
     /// Nothing to wait for: enough bytes, or something that the client should know at once.
@@ -313,7 +330,9 @@ impl FetchWait {
             {
                 continue;
             }
-            shard.count_read(place.ok(), &outcome);
+            if !self.conditions.is_from_replica() {
+                shard.count_read(place.ok(), &outcome);
+            }
             leaders.extend(outcome.leader.map(|(node, _)| node));
             let data = outcome.into_data(item.partition, self.conditions.read_committed);
             match response.responses.last_mut() {
@@ -340,7 +359,7 @@ fn answered(outcome: &FetchOutcome) -> Answered {
         high_watermark: outcome.high_watermark,
         log_start_offset: outcome.log_start_offset,
         has_records: outcome.size > 0,
-        has_advice: outcome.diverging.is_some(),
+        has_advice: outcome.has_advice(),
     }
 }
 

@@ -18,12 +18,12 @@ const RECOVERY_POINTS_SOON_MS: i64 = 1000;
 
 enum Job {
     /// `much`: recovery is spared reading it, once the recovery points are written down.
-    Flush {
+    Flush { directory: DirectoryIndex, parts: Vec<(TopicIdPartition, FlushedTo)>, much: bool },
+    File {
+        /// Wait for it.
+        told: Vec<ShardId>,
         directory: DirectoryIndex,
-        parts: Vec<(TopicIdPartition, FlushedTo)>,
-        much: bool,
     },
-    File,
 }
 
 /// What is planned and what is under way.
@@ -125,8 +125,9 @@ impl Shard {
         directory: DirectoryIndex,
         path: PathBuf,
         content: Bytes,
+        told: Vec<ShardId>,
     ) {
-        let token = self.disk.begin(Job::File);
+        let token = self.disk.begin(Job::File { told, directory });
         turn.effects.push(Effect::WriteFile { token, directory, path, content });
     }
 
@@ -137,31 +138,40 @@ impl Shard {
         result: Result<(), DiskFailure>,
     ) {
         match (self.disk.jobs.remove(&token), result) {
-            (Some(Job::File), Err(failure)) if failure.no_room => {
+            (Some(Job::File { .. }), Err(failure)) if failure.no_room => {
                 self.tell_full(turn, format!("checkpoints wait for room: {failure}"));
                 self.write_checkpoints_again(failure.directory);
             }
             (_, Err(failure)) => self.on_directory_failed(turn, &failure),
             (Some(Job::Flush { directory, parts, much }), Ok(())) => {
-                self.on_flushed(directory, parts);
+                self.on_flushed(turn, directory, parts);
                 if much {
                     self.timers.recovery_points_by(turn.after_ms(RECOVERY_POINTS_SOON_MS));
                 }
             }
-            (Some(Job::File) | None, Ok(())) => {}
+            (Some(Job::File { told, directory }), Ok(())) => {
+                told.into_iter().for_each(|shard| self.tell_written(turn, shard, directory));
+            }
+            (None, Ok(())) => {}
         }
         // a stop waits for every job, whatever kind comes last
         self.finish_stopping(turn);
     }
 
-    fn on_flushed(&mut self, directory: DirectoryIndex, parts: Vec<(TopicIdPartition, FlushedTo)>) {
+    fn on_flushed(
+        &mut self,
+        turn: &Turn,
+        directory: DirectoryIndex,
+        parts: Vec<(TopicIdPartition, FlushedTo)>,
+    ) {
         self.disk.flushing.remove(&directory);
         for (id, to) in parts {
             let Some(slot) = self.partitions.slot(&id) else { continue };
             if let Some(partition) = self.partitions.at_mut(slot) {
                 partition.log.0.flushed(to);
-                partition.advance_high_watermark();
+                partition.advance_high_watermark(turn.now);
                 self.partitions.mark_changed(slot);
+                self.follow_on(slot);
             }
         }
     }
@@ -200,6 +210,7 @@ impl Shard {
             if let Some(partition) = self.partitions.at_mut(slot).filter(|at| at.directory == directory) {
                 partition.offline = true;
                 self.partitions.mark_changed(slot);
+                self.unfollow(slot);
             }
         }
         true

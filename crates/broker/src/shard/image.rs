@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use metadata::configs::LogConfig;
 use metadata::image::{ConfigResource, Delta, MetadataImage};
+use replication::{Assigned, ReplicaState};
 use storage::DirectoryKind;
 use types::{Offset, TopicIdPartition, TopicPartition, Uuid};
 
@@ -35,6 +36,8 @@ impl Shard {
         let first = self.cluster.offset() < 0;
         let old = self.cluster.replace(image, offset);
         self.topic_configs = None;
+        self.note_peers(turn);
+        self.note_active_brokers(turn);
         if first {
             self.start_timers(turn);
             self.put_strays_aside(turn);
@@ -98,9 +101,19 @@ impl Shard {
         }
         let Some(slot) = self.partitions.slot(&id) else { return };
         let Some(partition) = self.partitions.at_mut(slot) else { return };
-        let begins = partition.assign(&state);
+        let assigned = partition.assign(turn.now, &state);
+        let begins = assigned == Assigned::BeginsToLead;
         let leads = partition.replica.is_leader();
-        self.partitions.mark_changed(slot);
+        if assigned == Assigned::Stale {
+            return;
+        }
+        if partition.propose_any_expansion() {
+            self.want_alteration(id);
+        }
+        if leads || assigned == Assigned::NewLeader || begins {
+            self.partitions.mark_changed(slot);
+        }
+        self.follow(slot);
         // what was recovered counts only when it is flushed, where that is asked for
         self.note_unflushed(turn, slot, 0, false);
         if *name == *OFFSETS_TOPIC {
@@ -147,8 +160,11 @@ impl Shard {
                     started.points.high_watermarks.get(&partition).copied().unwrap_or(Offset::ZERO);
                 let name = protocol::Str::from(name);
                 let log = ReplicaLog(log);
-                let node = self.node.node_id;
-                self.partitions.insert(Partition::new(id, name, index, log, config, node, high_watermark));
+                let lag_max_ms = u64::try_from(self.node.settings.replica_lag_time_max_ms).unwrap_or(0);
+                let lag_max_us = lag_max_ms.saturating_mul(1000);
+                let mut replica = ReplicaState::new(self.node.node_id, high_watermark, lag_max_us);
+                replica.brokers = self.active_brokers.clone();
+                self.partitions.insert(Partition::new(id, name, index, log, config, replica));
                 true
             }
             Err(error) => {
@@ -193,6 +209,7 @@ impl Shard {
 
     fn delete_partition(&mut self, turn: &mut Turn, id: &TopicIdPartition) {
         let Some(slot) = self.partitions.slot(id) else { return };
+        self.unfollow(slot);
         if let Some(partition) = self.partitions.at_mut(slot) {
             // tells those who wait that nobody leads it here
             partition.replica.leader = types::NodeId::NONE;
@@ -271,7 +288,7 @@ impl Shard {
                     usize::try_from(config.min_insync_replicas).unwrap_or(1);
                 partition.log.0.set_config(for_log);
                 partition.config = config;
-                partition.advance_high_watermark();
+                partition.advance_high_watermark(turn.now);
                 self.partitions.mark_changed(slot);
                 self.note_unflushed(turn, slot, 0, false);
             }

@@ -1,6 +1,6 @@
 //! Keeping house: retention, files whose time has come, checkpoints, and the end of it all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -15,6 +15,8 @@ use crate::partitions::Slot;
 #[derive(Default)]
 pub(crate) struct Checkpoints {
     parts: BTreeMap<(CheckpointKind, ShardId), CheckpointPart>,
+    /// Shards that append nothing to some log until the recovery points are written.
+    awaiting: BTreeSet<ShardId>,
 }
 
 /// Topic, partition, offset.
@@ -90,12 +92,12 @@ impl Shard {
 
     /// Tells shard 0 this shard's lines; shard 0 writes the files when it has those of all.
     pub(super) fn checkpoint(&mut self, turn: &mut Turn, kind: CheckpointKind, last: bool) {
-        self.tell_checkpoint(turn, kind, last, false);
+        self.tell_checkpoint(turn, kind, last, false, false);
     }
 
     /// As `checkpoint`, without waiting for the round of shard 0.
     pub(super) fn checkpoint_at_once(&mut self, turn: &mut Turn, kind: CheckpointKind) {
-        self.tell_checkpoint(turn, kind, false, true);
+        self.tell_checkpoint(turn, kind, false, true, false);
     }
 
     /// Topics were deleted: what the files say of them goes too.
@@ -105,7 +107,19 @@ impl Shard {
         }
     }
 
-    fn tell_checkpoint(&mut self, turn: &mut Turn, kind: CheckpointKind, last: bool, at_once: bool) {
+    /// A log was cut below its recovery point: the file has to say so before anything is appended to it.
+    pub(super) fn rewrite_recovery_points(&mut self, turn: &mut Turn) {
+        self.tell_checkpoint(turn, CheckpointKind::RecoveryPoint, false, true, true);
+    }
+
+    fn tell_checkpoint(
+        &mut self,
+        turn: &mut Turn,
+        kind: CheckpointKind,
+        last: bool,
+        at_once: bool,
+        awaited: bool,
+    ) {
         // the clock goes on while a stop waits for the disk, and must not take back the last word
         if self.stopping && !last {
             return;
@@ -124,7 +138,7 @@ impl Shard {
             (!partition.offline).then_some((partition.directory, topic, partition.id.partition, offset.0))
         };
         let entries = self.partitions.iter().filter_map(entry).collect();
-        let part = CheckpointPart { kind, entries, last, at_once };
+        let part = CheckpointPart { kind, entries, last, at_once, awaited };
         if self.id == ShardId(0) {
             self.on_checkpoint_part(turn, ShardId(0), part);
         } else {
@@ -134,11 +148,38 @@ impl Shard {
 
     pub(super) fn on_checkpoint_part(&mut self, turn: &mut Turn, from: ShardId, part: CheckpointPart) {
         let (kind, last, at_once) = (part.kind, part.last, part.at_once);
+        if part.awaited {
+            self.checkpoints.awaiting.insert(from);
+        }
         self.checkpoints.parts.insert((kind, from), part);
-        if (from == self.id || at_once) && !last {
+        let awaited = kind == CheckpointKind::RecoveryPoint && !self.checkpoints.awaiting.is_empty();
+        if awaited {
+            self.ask_for_checkpoint_parts(turn, kind);
+        }
+        if (from == self.id || at_once || awaited) && !last {
             self.write_checkpoint(turn, kind);
         }
         self.finish_stopping(turn);
+    }
+
+    /// Those of shards that have not said yet what they have.
+    fn ask_for_checkpoint_parts(&mut self, turn: &mut Turn, kind: CheckpointKind) {
+        for shard in (0..self.node.shards.max(1)).map(ShardId).filter(|shard| *shard != self.id) {
+            if !self.checkpoints.parts.contains_key(&(kind, shard)) {
+                turn.send(shard, Message::TellCheckpoint(kind));
+            }
+        }
+        if !self.checkpoints.parts.contains_key(&(kind, self.id)) {
+            self.checkpoint(turn, kind, false);
+        }
+    }
+
+    pub(super) fn tell_written(&mut self, turn: &mut Turn, shard: ShardId, directory: DirectoryIndex) {
+        if shard == self.id {
+            self.on_recovery_points_written(directory);
+        } else {
+            turn.send(shard, Message::RecoveryPointsWritten { directory });
+        }
     }
 
     fn lines(&self, kind: CheckpointKind) -> Option<BTreeMap<DirectoryIndex, Vec<Line>>> {
@@ -156,15 +197,23 @@ impl Shard {
 
     /// By a disk worker: the file is synced. Not before every shard has said what it has.
     fn write_checkpoint(&mut self, turn: &mut Turn, kind: CheckpointKind) {
-        for (directory, lines) in self.lines(kind).unwrap_or_default() {
+        let Some(of_directories) = self.lines(kind) else { return };
+        let told: Vec<ShardId> = match kind {
+            CheckpointKind::RecoveryPoint => {
+                std::mem::take(&mut self.checkpoints.awaiting).into_iter().collect()
+            }
+            CheckpointKind::LogStart | CheckpointKind::HighWatermark => Vec::new(),
+        };
+        for (directory, lines) in of_directories {
             let Some(started) = self.directories.get(directory) else { continue };
             let path = started.directory.path().join(file_name(kind));
             let content = checkpoint_text(&lines);
-            if self.checkpoints_written.get(&(kind, directory)) == Some(&content) {
+            // what is the same may still be on its way to the disk
+            if told.is_empty() && self.checkpoints_written.get(&(kind, directory)) == Some(&content) {
                 continue;
             }
             self.checkpoints_written.insert((kind, directory), content.clone());
-            self.write_file(turn, directory, path, content);
+            self.write_file(turn, directory, path, content, told.clone());
         }
     }
 
@@ -177,6 +226,7 @@ impl Shard {
         if std::mem::replace(&mut self.stopping, true) {
             return;
         }
+        self.stop_following(turn);
         let mut not_closed = Vec::new();
         for slot in self.slots() {
             let Some(partition) = self.partitions.at_mut(slot).filter(|partition| !partition.offline) else {
@@ -250,7 +300,7 @@ impl Shard {
         Ok(())
     }
 
-    fn broker_epoch(&self) -> i64 {
+    pub(super) fn broker_epoch(&self) -> i64 {
         self.cluster.image.cluster.broker(self.node.node_id.0).map_or(-1, |broker| broker.epoch)
     }
 }

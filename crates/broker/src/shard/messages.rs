@@ -18,6 +18,8 @@ impl Shard {
                 Message::DirectoryFailed { directory } => {
                     self.lose_directory(directory);
                 }
+                Message::TellCheckpoint(kind) => self.checkpoint(turn, kind, false),
+                Message::RecoveryPointsWritten { directory } => self.on_recovery_points_written(directory),
                 Message::Checkpoint(part) => self.on_checkpoint_part(turn, shard, part),
                 // the others are between shards and the quorum
                 _ => {}

@@ -5,8 +5,10 @@ pub(crate) mod answer;
 mod connections;
 mod controller;
 mod disk;
+mod follow;
 mod gather;
 mod image;
+mod in_sync;
 mod keeping;
 mod messages;
 mod metrics;
@@ -21,6 +23,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use platform::{Random, Time};
 use protocol::ApiKey;
+use replication::ActiveBrokers;
 use types::{TopicIdPartition, Uuid};
 
 use crate::cluster::Cluster;
@@ -125,6 +128,9 @@ pub struct Shard {
     /// What the checkpoint files hold, so that what has not changed is not written again.
     checkpoints_written: BTreeMap<(CheckpointKind, DirectoryIndex), Bytes>,
     timers: timers::Timers,
+    following: follow::Following,
+    alterations: in_sync::Alterations,
+    active_brokers: Arc<ActiveBrokers>,
     pub(crate) connections: BTreeMap<ConnectionId, Connection>,
     /// Connections with an answer that may leave or a frame that may start.
     ready: Vec<ConnectionId>,
@@ -138,6 +144,8 @@ impl Shard {
     pub fn new(options: ShardOptions) -> Shard {
         let ShardOptions { id, node, random, logs } = options;
         let slots = usize::try_from(node.settings.max_incremental_fetch_session_cache_slots).unwrap_or(0);
+        // a copy draws what the shard itself draws, which nobody can see
+        let following = follow::Following::new(&node, random.clone());
         Shard {
             id,
             sessions: FetchSessions::new(slots.div_ceil(usize::from(node.shards.max(1)))),
@@ -163,6 +171,9 @@ impl Shard {
             checkpoints: Default::default(),
             checkpoints_written: BTreeMap::new(),
             timers: Default::default(),
+            following,
+            alterations: Default::default(),
+            active_brokers: Arc::default(),
             connections: BTreeMap::new(),
             ready: Vec::new(),
             next_work: 0,
@@ -174,13 +185,13 @@ impl Shard {
 
     pub fn step(&mut self, now: Time, event: Event, effects: &mut Vec<Effect>) {
         let mut turn = Turn { now, effects };
+        let Some(event) = self.on_peer_event(&mut turn, event) else { return };
         match event {
             Event::ConnectionOpened { connection, listener, peer, .. } => {
                 self.on_connection_opened(&mut turn, connection, listener, peer);
             }
             Event::ConnectionClosed { connection } => self.on_connection_closed(&mut turn, connection),
             Event::Frame { connection, bytes } => self.on_frame(&mut turn, connection, bytes),
-            // a shard dials nobody
             Event::Dialed { .. } | Event::DialFailed { .. } => {}
             Event::Message { from, message } => self.on_message(&mut turn, from, message),
             Event::DiskDone { token, result } => self.on_disk_done(&mut turn, token, result),
@@ -193,11 +204,14 @@ impl Shard {
 
     pub fn end_of_turn(&mut self, now: Time, effects: &mut Vec<Effect>) {
         let mut turn = Turn { now, effects };
+        self.run_fetchers(&mut turn);
         self.settle(&mut turn);
         self.pump(&mut turn);
         // answers may have started frames that changed partitions again
         self.settle(&mut turn);
         self.pump(&mut turn);
+        self.run_fetchers(&mut turn);
+        self.ask_for_alterations(&mut turn);
         self.start_flushes(&mut turn);
         self.ask_to_be_woken(&mut turn);
     }

@@ -16,6 +16,7 @@ enum Kind {
     RecoveryPointsSoon,
     LogStarts,
     HighWatermarks,
+    InSync,
 }
 
 /// How often files whose time has come are looked for.
@@ -59,6 +60,7 @@ impl Shard {
             Kind::RecoveryPoints,
             Kind::LogStarts,
             Kind::HighWatermarks,
+            Kind::InSync,
         ] {
             self.rearm(turn, kind);
         }
@@ -73,6 +75,7 @@ impl Shard {
             Kind::RecoveryPoints => settings.log_flush_offset_checkpoint_interval_ms,
             Kind::LogStarts => settings.log_flush_start_offset_checkpoint_interval_ms,
             Kind::HighWatermarks => settings.replica_high_watermark_checkpoint_interval_ms,
+            Kind::InSync => settings.replica_lag_time_max_ms / 2,
             // armed by appends and by flushes
             Kind::FlushByTime | Kind::RecoveryPointsSoon => return,
         };
@@ -92,6 +95,7 @@ impl Shard {
                 Kind::RecoveryPoints => self.checkpoint(turn, CheckpointKind::RecoveryPoint, false),
                 Kind::RecoveryPointsSoon => self.checkpoint_at_once(turn, CheckpointKind::RecoveryPoint),
                 Kind::LogStarts => self.checkpoint(turn, CheckpointKind::LogStart, false),
+                Kind::InSync => self.shrink_in_sync_sets(turn),
                 Kind::HighWatermarks => self.checkpoint(turn, CheckpointKind::HighWatermark, false),
             }
             self.rearm(turn, kind);

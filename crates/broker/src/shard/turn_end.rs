@@ -26,6 +26,7 @@ impl Shard {
         while let Some((id, wait)) = self.fetches.take_expired(now) {
             handlers::fetch::on_expired(self, turn, id, wait);
         }
+        self.tick_fetchers(turn);
         self.run_group_timers(turn);
         self.run_timers(turn);
         self.wake_at = u64::MAX;
@@ -37,6 +38,8 @@ impl Shard {
             self.fetches.next_deadline(),
             self.groups.next_deadline(),
             self.timers.next(),
+            self.following.next_deadline(turn.now),
+            self.alterations.next_deadline(),
         ];
         let Some(next) = deadlines.into_iter().flatten().min() else { return };
         // A wake-up that comes too early does no harm, so one that is asked for is only ever moved forward.

@@ -13,6 +13,8 @@ impl Log {
     /// a crash could mix with it.
     pub fn truncate_to(&mut self, offset: Offset, now_ms: i64) -> std::result::Result<bool, ReadError> {
         if offset >= self.end_offset {
+            // a leader that appended nothing has noted its epoch all the same, which its successor may not know
+            self.epochs.truncate_from_end(self.end_offset);
             return Ok(false);
         }
         if offset < self.first_segment_base() {

@@ -1,0 +1,340 @@
+//! Following: for each leader a fetcher, which copies what it leads of this shard's partitions (`replication::fetcher`
+//! decides what is asked; here it is sent, and what comes back is done to the logs).
+//! A log is cut by epoch alone, never at the high watermark.
+
+use std::collections::BTreeMap;
+
+use platform::Random;
+use protocol::{Records, Request, Response};
+use replication::fetcher::{Asked, Delivery, Fetcher, FetcherSettings, Position};
+use replication::{LocalEpochEnd, truncation_offset};
+use storage::AppendError;
+use types::{LeaderEpoch, NodeId, Offset};
+
+use super::{Shard, Turn};
+use crate::config::NodeConfig;
+use crate::event::{Address, DirectoryIndex, Event, Level};
+use crate::partitions::Slot;
+use crate::peers::{Done, PeerConnections, PeerSettings};
+
+/// Of connections to other brokers' listeners, among all that a shard dials.
+const LANE: u8 = 1;
+
+/// Connections to other brokers, and what is fetched through them.
+pub(crate) struct Following {
+    peers: PeerConnections<()>,
+    fetchers: BTreeMap<NodeId, Fetcher>,
+    settings: FetcherSettings,
+    request_timeout_ms: u64,
+}
+
+impl Following {
+    pub fn new(node: &NodeConfig, random: Random) -> Following {
+        let settings = &node.settings;
+        let client_id = format!("broker-{}-fetcher", node.node_id);
+        let ms = |ms: i32| u64::try_from(ms).unwrap_or(0);
+        Following {
+            peers: PeerConnections::new(PeerSettings::new(client_id, LANE), random),
+            fetchers: BTreeMap::new(),
+            settings: FetcherSettings {
+                node: node.node_id,
+                partition_bytes_max: settings.replica_fetch_max_bytes,
+                response_bytes_max: settings.replica_fetch_response_max_bytes,
+                bytes_min: settings.replica_fetch_min_bytes,
+                wait_ms_max: settings.replica_fetch_wait_max_ms,
+                backoff_us: ms(settings.replica_fetch_backoff_ms).saturating_mul(1000),
+            },
+            request_timeout_ms: ms(settings.replica_socket_timeout_ms),
+        }
+    }
+
+    pub fn next_deadline(&self, now: platform::Time) -> Option<u64> {
+        let of = |fetcher: &Fetcher| {
+            // one without an address waits for the next image
+            self.peers.address(fetcher.leader)?;
+            let wanted = fetcher.next_deadline_us()?;
+            Some(wanted.max(self.peers.paused_until(now, fetcher.leader).unwrap_or(0)))
+        };
+        let fetchers = self.fetchers.values().filter_map(of);
+        fetchers.chain(self.peers.deadline()).min()
+    }
+}
+
+impl Shard {
+    /// An event of a connection that was dialed here; others are given back.
+    pub(super) fn on_peer_event(&mut self, turn: &mut Turn, event: Event) -> Option<Event> {
+        self.following.peers.on_event(turn.now, event, turn.effects)
+    }
+
+    /// Where the other brokers are reached now.
+    pub(super) fn note_peers(&mut self, turn: &mut Turn) {
+        let listener = self.node.inter_broker_listener();
+        let own = self.node.node_id;
+        let mut endpoints = self.cluster.all_endpoints(listener);
+        endpoints.retain(|endpoint| endpoint.node != own);
+        let known: Vec<NodeId> = self.following.peers.known().collect();
+        for node in known.into_iter().filter(|node| endpoints.iter().all(|at| at.node != *node)) {
+            self.following.peers.forget(node, turn.effects);
+        }
+        for endpoint in endpoints {
+            let address = Address::new(&endpoint.host, endpoint.port);
+            self.following.peers.set_address(endpoint.node, address, turn.effects);
+        }
+    }
+
+    /// Copies the partition from whoever leads it, from the end of its log on; ends that where nobody does or this
+    /// node leads.
+    pub(crate) fn follow(&mut self, slot: Slot) {
+        let Some(partition) = self.partitions.at(slot) else { return };
+        let id = partition.id;
+        let replica = &partition.replica;
+        let leader = (!replica.is_leader() && replica.leader != NodeId::NONE && !partition.offline)
+            .then_some(replica.leader);
+        if partition.following != leader {
+            self.unfollow(slot);
+        }
+        let Some(leader) = leader else { return };
+        let settings = self.following.settings;
+        let fetcher = self.following.fetchers.entry(leader).or_insert_with(|| Fetcher::new(leader, settings));
+        let Some(partition) = self.partitions.at_mut(slot) else { return };
+        partition.following = Some(leader);
+        let log = &partition.log;
+        let position = Position {
+            fetch_offset: log.log_end_offset(),
+            log_start_offset: log.log_start_offset(),
+            leader_epoch: partition.replica.leader_epoch,
+            last_fetched_epoch: log.0.latest_epoch().unwrap_or(LeaderEpoch::NONE),
+        };
+        fetcher.set(id, &partition.topic, position);
+        if partition.may_not_be_fetched() {
+            fetcher.hold(&id);
+        }
+    }
+
+    /// What the partition waited for may be over.
+    pub(super) fn follow_on(&mut self, slot: Slot) {
+        let follows = self.partitions.at(slot).is_some_and(|at| at.following.is_some());
+        if follows {
+            self.follow(slot);
+        }
+    }
+
+    pub(crate) fn unfollow(&mut self, slot: Slot) {
+        let Some(partition) = self.partitions.at_mut(slot) else { return };
+        let (id, Some(leader)) = (partition.id, partition.following.take()) else { return };
+        if let Some(fetcher) = self.following.fetchers.get_mut(&leader) {
+            fetcher.remove(&id);
+        }
+    }
+
+    /// Does what was answered and asks for more, until every fetcher waits.
+    pub(super) fn run_fetchers(&mut self, turn: &mut Turn) {
+        loop {
+            let done = self.following.peers.take_done();
+            if done.is_empty() && !self.poll_fetchers(turn) {
+                return;
+            }
+            done.into_iter().for_each(|done| self.on_fetcher_answer(turn, done));
+        }
+    }
+
+    /// True where something was asked.
+    fn poll_fetchers(&mut self, turn: &mut Turn) -> bool {
+        if self.stopping {
+            return false;
+        }
+        let broker_epoch = self.broker_epoch();
+        let Following { peers, fetchers, request_timeout_ms, .. } = &mut self.following;
+        fetchers.retain(|_, fetcher| !fetcher.is_empty() || fetcher.is_under_way());
+        let mut any = false;
+        for (leader, fetcher) in fetchers {
+            if !peers.may_send(turn.now, *leader) {
+                continue;
+            }
+            let Some(asked) = fetcher.poll(turn.now.monotonic_us, broker_epoch) else { continue };
+            let request = match asked {
+                Asked::Fetch(request) => Request::Fetch(request),
+                Asked::ListOffsets(request) => Request::ListOffsets(request),
+            };
+            peers.send(turn.now, *leader, request, (), *request_timeout_ms, turn.effects);
+            any = true;
+        }
+        any
+    }
+
+    fn on_fetcher_answer(&mut self, turn: &mut Turn, done: Done<()>) {
+        let Some(fetcher) = self.following.fetchers.get_mut(&done.peer) else { return };
+        let now_us = turn.now.monotonic_us;
+        let deliveries = match done.result {
+            Ok((_, Response::Fetch(response))) => fetcher.on_fetched(now_us, response),
+            Ok((_, Response::ListOffsets(response))) => fetcher.on_offsets(now_us, &response),
+            Ok(_) | Err(_) => return fetcher.on_failed(now_us),
+        };
+        for delivery in deliveries {
+            self.take_delivery(turn, delivery);
+        }
+    }
+
+    fn take_delivery(&mut self, turn: &mut Turn, delivery: Delivery) {
+        let (Delivery::Records { id, .. }
+        | Delivery::Diverged { id, .. }
+        | Delivery::LeaderEndsAt { id, .. }
+        | Delivery::LeaderStartsAt { id, .. }
+        | Delivery::Fenced { id }) = &delivery;
+        let Some(slot) = self.partitions.slot(id) else { return };
+        match delivery {
+            Delivery::Records { records, high_watermark, log_start_offset, .. } => {
+                self.append_followed(turn, slot, &records, high_watermark, log_start_offset);
+            }
+            Delivery::Diverged { leader_epoch, end_offset, .. } => {
+                self.cut_diverged(turn, slot, leader_epoch, end_offset);
+            }
+            Delivery::LeaderEndsAt { offset, .. } => self.cut_followed(turn, slot, offset),
+            Delivery::LeaderStartsAt { offset, .. } => self.begin_anew(turn, slot, offset),
+            Delivery::Fenced { .. } => {
+                let Some(partition) = self.partitions.at(slot) else { return };
+                let (name, epoch) = (partition.name(), partition.replica.leader_epoch);
+                turn.log(Level::Info, format!("{name}: its leader knows a newer epoch than {epoch}"));
+            }
+        }
+    }
+
+    fn append_followed(
+        &mut self,
+        turn: &mut Turn,
+        slot: Slot,
+        records: &Records,
+        high_watermark: Offset,
+        log_start_offset: Offset,
+    ) {
+        let bytes = records.bytes().unwrap_or_default();
+        let Some(partition) = self.partitions.at_mut(slot).filter(|partition| !partition.offline) else {
+            return;
+        };
+        if !bytes.is_empty() {
+            let epoch = partition.replica.leader_epoch;
+            match partition.log.0.append_as_follower(&bytes, epoch, turn.now.wall_ms) {
+                Ok(followed) => {
+                    self.note_unflushed(turn, slot, followed.bytes as u64, followed.rolled);
+                }
+                Err(error) => return self.on_append_refused(turn, slot, &error),
+            }
+        }
+        let Some(partition) = self.partitions.at_mut(slot) else { return };
+        if partition.follow_leader(high_watermark, log_start_offset) || !bytes.is_empty() {
+            self.partitions.mark_changed(slot);
+        }
+        self.follow(slot);
+    }
+
+    fn on_append_refused(&mut self, turn: &mut Turn, slot: Slot, error: &AppendError) {
+        let Some(partition) = self.partitions.at(slot) else { return };
+        let text = format!("{}: what its leader sent is not appended: {error}", partition.name());
+        match error {
+            AppendError::Storage(failed) if failed.is_directory_failed() => {
+                return self.fail_directory_of(turn, slot, failed.to_string());
+            }
+            AppendError::Storage(_) => self.tell_full(turn, text),
+            _ => turn.log(Level::Error, text),
+        }
+        self.retry_later(turn, slot);
+    }
+
+    fn retry_later(&mut self, turn: &Turn, slot: Slot) {
+        let Some(partition) = self.partitions.at(slot) else { return };
+        let fetcher = partition.following.and_then(|leader| self.following.fetchers.get_mut(&leader));
+        if let Some(fetcher) = fetcher {
+            fetcher.retry_later(&partition.id, turn.now.monotonic_us);
+        }
+    }
+
+    fn cut_diverged(&mut self, turn: &mut Turn, slot: Slot, leader_epoch: LeaderEpoch, leader_end: Offset) {
+        let Some(partition) = self.partitions.at(slot) else { return };
+        let (epoch, end_offset) = partition.log.end_offset_for_epoch(leader_epoch);
+        let local = LocalEpochEnd { epoch, end_offset };
+        let cut = truncation_offset(leader_epoch, leader_end, local, partition.log.log_end_offset());
+        self.cut_followed(turn, slot, cut);
+    }
+
+    /// Drops the log's records from `offset` on.
+    fn cut_followed(&mut self, turn: &mut Turn, slot: Slot, offset: Offset) {
+        let Some(partition) = self.partitions.at_mut(slot).filter(|partition| !partition.offline) else {
+            return;
+        };
+        let (end, epoch) = (partition.log.log_end_offset(), partition.log.0.latest_epoch());
+        let (recovery_point, high_watermark) =
+            (partition.log.0.recovery_point(), partition.replica.high_watermark());
+        let cut = partition.log.0.truncate_to(offset, turn.now.wall_ms);
+        if let Err(error) = cut {
+            let reason = error.to_string();
+            return self.fail_directory_of(turn, slot, reason);
+        }
+        let now = partition.log.log_end_offset();
+        if now < end {
+            let level = if now < high_watermark { Level::Warning } else { Level::Info };
+            let text = format!(
+                "{}: cut from {end} to {now}, where its leader's log goes another way (high watermark {high_watermark})",
+                partition.name()
+            );
+            turn.log(level, text);
+        }
+        let changed = now < end || partition.log.0.latest_epoch() != epoch;
+        self.on_log_replaced(turn, slot, recovery_point);
+        if !changed {
+            // nothing was learned: no rush to ask the same again
+            self.retry_later(turn, slot);
+        }
+    }
+
+    /// The leader's log starts behind the end of this one.
+    fn begin_anew(&mut self, turn: &mut Turn, slot: Slot, offset: Offset) {
+        let Some(partition) = self.partitions.at_mut(slot).filter(|partition| !partition.offline) else {
+            return;
+        };
+        let end = partition.log.log_end_offset();
+        let recovery_point = partition.log.0.recovery_point();
+        let text = format!("{}: begins anew at {offset}, its leader's start, after {end}", partition.name());
+        turn.log(Level::Warning, text);
+        if let Err(error) = partition.log.0.truncate_fully_and_start_at(offset, turn.now.wall_ms) {
+            return self.on_log_error(turn, slot, &error);
+        }
+        self.on_log_replaced(turn, slot, recovery_point);
+    }
+
+    fn on_log_replaced(&mut self, turn: &mut Turn, slot: Slot, recovery_point: Offset) {
+        let Some(partition) = self.partitions.at_mut(slot) else { return };
+        let (start, end) = (partition.log.log_start_offset(), partition.log.log_end_offset());
+        partition.replica.on_log_replaced(start, end);
+        partition.log.on_high_watermark(partition.replica.high_watermark());
+        let directory = partition.directory;
+        if partition.log.0.recovery_point() < recovery_point {
+            // else a start after a crash would take for synced what is appended behind the cut
+            partition.awaits_checkpoint = true;
+            self.rewrite_recovery_points(turn);
+        }
+        self.disk.want_flush(directory, slot);
+        self.partitions.mark_changed(slot);
+        self.follow(slot);
+    }
+
+    /// The recovery points of a directory are on the disk as they are now.
+    pub(super) fn on_recovery_points_written(&mut self, directory: DirectoryIndex) {
+        let slots: Vec<Slot> = self.partitions.all_slots().collect();
+        for slot in slots {
+            let Some(partition) = self.partitions.at_mut(slot) else { continue };
+            if partition.directory == directory && std::mem::take(&mut partition.awaits_checkpoint) {
+                self.follow_on(slot);
+            }
+        }
+    }
+
+    pub(super) fn stop_following(&mut self, turn: &mut Turn) {
+        let known: Vec<NodeId> = self.following.peers.known().collect();
+        known.into_iter().for_each(|node| self.following.peers.forget(node, turn.effects));
+        self.following.fetchers.clear();
+    }
+
+    pub(super) fn tick_fetchers(&mut self, turn: &mut Turn) {
+        self.following.peers.on_tick(turn.now, turn.effects);
+    }
+}

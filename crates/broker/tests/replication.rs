@@ -1,0 +1,358 @@
+//! Replication among the shards of several nodes: what acks=all waits for, what a change of leader keeps and cuts,
+//! who is in sync, what epochs fence.
+
+mod cluster;
+mod support;
+
+use broker::event::ConnectionId;
+use bytes::Bytes;
+use cluster::Cluster;
+use protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use protocol::messages::produce_response::PartitionProduceResponse;
+use protocol::messages::*;
+use protocol::{ErrorCode, Response};
+use support::{batch, batch_of, values};
+use types::{ProducerEpoch, ProducerId};
+
+fn produce_request(records: Bytes, acks: i16, timeout_ms: i32) -> ProduceRequest {
+    let partition_data = vec![PartitionProduceData { index: 0, records: Some(records) }];
+    let topic_data = vec![TopicProduceData { name: "t".into(), partition_data, ..Default::default() }];
+    ProduceRequest { acks, timeout_ms, topic_data, ..Default::default() }
+}
+
+fn produced(response: Option<Response>) -> PartitionProduceResponse {
+    let Some(Response::Produce(mut response)) = response else { panic!("{response:?}") };
+    response.responses.remove(0).partition_responses.remove(0)
+}
+
+fn produce(cluster: &mut Cluster, connection: ConnectionId, text: &[&str], acks: i16) -> (ErrorCode, i64) {
+    let answer = produced(Some(cluster.call(connection, 10, produce_request(batch(text), acks, 30_000))));
+    (ErrorCode::from(answer.error_code), answer.base_offset)
+}
+
+/// Error, high watermark, records; by a version that may read from followers.
+fn fetch(
+    cluster: &mut Cluster,
+    connection: ConnectionId,
+    offset: i64,
+    epoch: i32,
+) -> (ErrorCode, i64, Vec<(i64, String)>) {
+    let Response::Fetch(response) = cluster.call(connection, 12, fetch_request(offset, epoch)) else {
+        panic!()
+    };
+    let data = &response.responses[0].partitions[0];
+    let error = ErrorCode::from(data.error_code);
+    (error, data.high_watermark, values(&data.records.bytes().unwrap_or_default()))
+}
+
+fn fetch_request(offset: i64, epoch: i32) -> FetchRequest {
+    FetchRequest {
+        max_bytes: 1 << 20,
+        session_epoch: -1,
+        topics: vec![fetch_request::FetchTopic {
+            topic: "t".into(),
+            partitions: vec![fetch_request::FetchPartition {
+                fetch_offset: offset,
+                current_leader_epoch: epoch,
+                partition_max_bytes: 1 << 20,
+                ..Default::default()
+            }],
+            ..Default::default()
+        }],
+        ..Default::default()
+    }
+}
+
+fn texts(records: Vec<(i64, String)>) -> String {
+    records.into_iter().map(|(_, text)| text).collect::<Vec<_>>().join(" ")
+}
+
+fn latest(cluster: &mut Cluster, connection: ConnectionId) -> (ErrorCode, i64) {
+    let request = ListOffsetsRequest {
+        replica_id: -1,
+        topics: vec![list_offsets_request::ListOffsetsTopic {
+            name: "t".into(),
+            partitions: vec![list_offsets_request::ListOffsetsPartition {
+                timestamp: -1,
+                ..Default::default()
+            }],
+        }],
+        ..Default::default()
+    };
+    let Response::ListOffsets(response) = cluster.call(connection, 7, request) else { panic!() };
+    let answer = &response.topics[0].partitions[0];
+    (ErrorCode::from(answer.error_code), answer.offset)
+}
+
+#[test]
+fn acks_all_has_every_in_sync_replica_have_it() {
+    for shards in [1, 3] {
+        for (configs, name) in [(&[][..], "page cache"), (&[("flush.messages", "1")], "flushed")] {
+            let mut cluster = Cluster::new(3, shards);
+            cluster.create_topic("t", &[1, 2, 3], configs);
+            let client = cluster.connect(1, 0);
+            assert_eq!(produce(&mut cluster, client, &["a", "b"], -1), (ErrorCode::None, 0), "{name}");
+            assert_eq!(fetch(&mut cluster, client, 0, -1).1, 2, "{shards} shards, {name}");
+            cluster.pass(600);
+            for node in [2, 3] {
+                let reader = cluster.connect(node, 0);
+                let (error, high_watermark, records) = fetch(&mut cluster, reader, 0, -1);
+                assert_eq!((error, high_watermark), (ErrorCode::None, 2), "node {node}, {name}");
+                assert_eq!(texts(records), "a b");
+            }
+        }
+    }
+}
+
+#[test]
+fn acks_all_waits_for_a_replica_in_sync_until_it_is_no_more() {
+    for shards in [1, 3] {
+        let mut cluster = Cluster::new(3, shards);
+        let topic = cluster.create_topic("t", &[1, 2, 3], &[]);
+        let client = cluster.connect(1, 0);
+        cluster.pass(1000);
+        cluster.kill(3, false);
+        cluster.send(client, 10, produce_request(batch(&["a"]), -1, 100_000));
+        cluster.pass(20_000);
+        assert!(cluster.take_reply(client).is_none(), "node 3 may have been slow only");
+        assert_eq!(cluster.in_sync(topic), [1, 2, 3]);
+        cluster.pass(30_000);
+        assert_eq!(produced(cluster.take_reply(client)).error_code, 0, "{shards} shards");
+        assert_eq!(cluster.in_sync(topic), [1, 2]);
+        // it comes back, catches up, and is in sync again
+        cluster.start(3);
+        cluster.pass(2000);
+        assert_eq!(cluster.in_sync(topic), [1, 2, 3]);
+        let reader = cluster.connect(3, 0);
+        assert_eq!(texts(fetch(&mut cluster, reader, 0, -1).2), "a");
+    }
+}
+
+#[test]
+fn a_fenced_broker_does_not_come_into_the_set() {
+    let mut cluster = Cluster::new(2, 1);
+    let topic = cluster.create_topic("t", &[1, 2], &[]);
+    cluster.fence(2, true);
+    cluster.elect(topic, 1, &[1]);
+    cluster.pass(2000);
+    assert_eq!(cluster.in_sync(topic), [1]);
+    let client = cluster.connect(1, 0);
+    assert_eq!(produce(&mut cluster, client, &["a"], -1), (ErrorCode::None, 0));
+    cluster.fence(2, false);
+    cluster.pass(1000);
+    assert_eq!(cluster.in_sync(topic), [1, 2]);
+}
+
+#[test]
+fn min_in_sync_replicas_hold_before_and_after_the_append() {
+    let mut cluster = Cluster::new(2, 1);
+    let topic = cluster.create_topic("t", &[1, 2], &[("min.insync.replicas", "2")]);
+    let client = cluster.connect(1, 0);
+    assert_eq!(produce(&mut cluster, client, &["a"], -1), (ErrorCode::None, 0));
+    cluster.kill(2, false);
+    // appended while two were in sync, never committed since
+    cluster.send(client, 10, produce_request(batch(&["b"]), -1, 100_000));
+    cluster.elect(topic, 1, &[1]);
+    cluster.pass(100);
+    let other = cluster.connect(1, 0);
+    assert_eq!(produce(&mut cluster, other, &["c"], -1).0, ErrorCode::NotEnoughReplicas);
+    assert_eq!(produce(&mut cluster, other, &["d"], 1), (ErrorCode::None, 2));
+    let (_, high_watermark, records) = fetch(&mut cluster, other, 0, -1);
+    assert_eq!(
+        (high_watermark, texts(records).as_str()),
+        (1, "a"),
+        "the mark does not move below the minimum"
+    );
+    cluster.start(2);
+    cluster.pass(2000);
+    assert_eq!(produced(cluster.take_reply(client)).error_code, 0);
+    assert_eq!(cluster.in_sync(topic), [1, 2]);
+    assert_eq!(texts(fetch(&mut cluster, other, 0, -1).2), "a b d");
+}
+
+#[test]
+fn a_leader_that_comes_back_is_cut_by_epoch() {
+    for shards in [1, 2] {
+        let mut cluster = Cluster::new(3, shards);
+        let topic = cluster.create_topic("t", &[1, 2, 3], &[]);
+        let client = cluster.connect(1, 0);
+        assert_eq!(produce(&mut cluster, client, &["a", "b"], -1), (ErrorCode::None, 0));
+        cluster.pass(600);
+        cluster.kill(2, false);
+        cluster.kill(3, false);
+        // only the leader has these, and acknowledges to none that asked for all
+        assert_eq!(produce(&mut cluster, client, &["x", "y"], 1), (ErrorCode::None, 2));
+        cluster.kill(1, false);
+        cluster.start(2);
+        cluster.start(3);
+        cluster.elect(topic, 2, &[2, 3]);
+        cluster.pass(1000);
+        let client = cluster.connect(2, 0);
+        assert_eq!(produce(&mut cluster, client, &["c"], -1), (ErrorCode::None, 2), "{shards} shards");
+        cluster.start(1);
+        cluster.pass(2000);
+        assert_eq!(cluster.in_sync(topic), [1, 2, 3], "{:?}", cluster.log);
+        let reader = cluster.connect(1, 0);
+        assert_eq!(texts(fetch(&mut cluster, reader, 0, -1).2), "a b c");
+        assert!(cluster.log.iter().any(|(node, line)| *node == 1 && line.contains("cut from 4 to 2")));
+        // and leads again, where it was cut
+        cluster.elect(topic, 1, &[1, 2, 3]);
+        cluster.pass(1000);
+        let client = cluster.connect(1, 0);
+        assert_eq!(produce(&mut cluster, client, &["d"], -1), (ErrorCode::None, 3));
+        let reader = cluster.connect(3, 0);
+        cluster.pass(600);
+        assert_eq!(texts(fetch(&mut cluster, reader, 0, -1).2), "a b c d");
+    }
+}
+
+#[test]
+fn nothing_is_cut_at_the_high_watermark() {
+    // The new leader's high watermark is behind what its predecessor acknowledged.
+    let mut cluster = Cluster::new(3, 1);
+    let topic = cluster.create_topic("t", &[1, 2, 3], &[]);
+    let client = cluster.connect(1, 0);
+    assert_eq!(produce(&mut cluster, client, &["a", "b"], -1), (ErrorCode::None, 0));
+    cluster.kill(1, false);
+    cluster.elect(topic, 2, &[2, 3]);
+    let client = cluster.connect(2, 0);
+    cluster.pass(600);
+    let (_, high_watermark, records) = fetch(&mut cluster, client, 0, -1);
+    assert_eq!((high_watermark, texts(records).as_str()), (2, "a b"));
+}
+
+#[test]
+fn a_new_leader_does_not_say_where_the_end_is_before_it_knows() {
+    let mut cluster = Cluster::new(3, 1);
+    let topic = cluster.create_topic("t", &[1, 2, 3], &[]);
+    let client = cluster.connect(1, 0);
+    assert_eq!(produce(&mut cluster, client, &["a", "b"], -1), (ErrorCode::None, 0));
+    cluster.kill(1, false);
+    cluster.kill(3, false);
+    cluster.elect(topic, 2, &[2, 3]);
+    let client = cluster.connect(2, 0);
+    assert_eq!(latest(&mut cluster, client).0, ErrorCode::OffsetNotAvailable);
+    cluster.start(3);
+    cluster.pass(1000);
+    assert_eq!(latest(&mut cluster, client), (ErrorCode::None, 2));
+}
+
+#[test]
+fn an_idempotent_producers_sequence_goes_on_with_the_new_leader() {
+    let mut cluster = Cluster::new(2, 1);
+    let topic = cluster.create_topic("t", &[1, 2], &[]);
+    let client = cluster.connect(1, 0);
+    let send = |cluster: &mut Cluster, client, text, sequence| {
+        let records = batch_of(&[text], ProducerId(5), ProducerEpoch(0), sequence);
+        let answer = produced(Some(cluster.call(client, 10, produce_request(records, -1, 1000))));
+        (ErrorCode::from(answer.error_code), answer.base_offset)
+    };
+    assert_eq!(send(&mut cluster, client, "a", 0), (ErrorCode::None, 0));
+    assert_eq!(send(&mut cluster, client, "b", 1), (ErrorCode::None, 1));
+    cluster.kill(1, false);
+    cluster.elect(topic, 2, &[2]);
+    let client = cluster.connect(2, 0);
+    for (sequence, expected) in [
+        (1, (ErrorCode::None, 1)),
+        (3, (ErrorCode::OutOfOrderSequenceNumber, -1)),
+        (2, (ErrorCode::None, 2)),
+        (2, (ErrorCode::None, 2)),
+    ] {
+        assert_eq!(send(&mut cluster, client, "c", sequence), expected, "{sequence}");
+    }
+    assert_eq!(texts(fetch(&mut cluster, client, 0, -1).2), "a b c");
+}
+
+#[test]
+fn epochs_fence() {
+    let mut cluster = Cluster::new(2, 1);
+    let topic = cluster.create_topic("t", &[1, 2], &[]);
+    let (one, two) = (cluster.connect(1, 0), cluster.connect(2, 0));
+    for (epoch, expected) in [(-1, ErrorCode::None), (0, ErrorCode::None), (1, ErrorCode::UnknownLeaderEpoch)]
+    {
+        assert_eq!(fetch(&mut cluster, one, 0, epoch).0, expected, "{epoch}");
+        assert_eq!(fetch(&mut cluster, two, 0, epoch).0, expected, "of the follower, {epoch}");
+    }
+    cluster.elect(topic, 2, &[2, 1]);
+    for (epoch, expected) in [(0, ErrorCode::FencedLeaderEpoch), (1, ErrorCode::None)] {
+        assert_eq!(fetch(&mut cluster, two, 0, epoch).0, expected, "{epoch}");
+        assert_eq!(fetch(&mut cluster, one, 0, epoch).0, expected, "of the follower, {epoch}");
+    }
+    assert_eq!(produce(&mut cluster, one, &["a"], -1).0, ErrorCode::NotLeaderOrFollower);
+    // a version that knows nothing of reading from followers
+    let Response::Fetch(response) = cluster.call(one, 10, fetch_request(0, -1)) else { panic!() };
+    assert_eq!(response.responses[0].partitions[0].error_code, ErrorCode::NotLeaderOrFollower.code());
+    assert_eq!(latest(&mut cluster, one).0, ErrorCode::NotLeaderOrFollower);
+}
+
+#[test]
+fn a_stale_leader_commits_nothing() {
+    // Node 1 does not hear that node 2 leads: what it takes with acks=all is never acknowledged.
+    let mut cluster = Cluster::new(2, 1);
+    let topic = cluster.create_topic("t", &[1, 2], &[]);
+    cluster.pass(600);
+    let stale = cluster.connect(1, 0);
+    cluster.told = Some([2].into());
+    cluster.elect(topic, 2, &[2]);
+    cluster.send(stale, 10, produce_request(batch(&["x"]), -1, 200_000));
+    let client = cluster.connect(2, 0);
+    assert_eq!(produce(&mut cluster, client, &["a"], -1), (ErrorCode::None, 0));
+    cluster.pass(60_000);
+    assert!(cluster.take_reply(stale).is_none(), "its wish to shrink the set is refused");
+    assert!(!cluster.asked.is_empty());
+    cluster.tell_all();
+    cluster.pass(2000);
+    let answer = produced(cluster.take_reply(stale));
+    assert_eq!(answer.error_code, ErrorCode::NotLeaderOrFollower.code());
+    assert_eq!(texts(fetch(&mut cluster, stale, 0, -1).2), "a");
+    assert_eq!(cluster.in_sync(topic), [1, 2]);
+}
+
+#[test]
+fn a_follower_whose_leader_has_deleted_more_begins_anew() {
+    let mut cluster = Cluster::new(2, 1);
+    let topic = cluster.create_topic("t", &[1, 2], &[]);
+    let client = cluster.connect(1, 0);
+    assert_eq!(produce(&mut cluster, client, &["a"], -1), (ErrorCode::None, 0));
+    cluster.kill(2, false);
+    cluster.fence(2, true);
+    cluster.elect(topic, 1, &[1]);
+    for text in ["b", "c", "d"] {
+        produce(&mut cluster, client, &[text], -1);
+    }
+    let request = DeleteRecordsRequest {
+        topics: vec![delete_records_request::DeleteRecordsTopic {
+            name: "t".into(),
+            partitions: vec![delete_records_request::DeleteRecordsPartition {
+                partition_index: 0,
+                offset: 3,
+            }],
+        }],
+        timeout_ms: 1000,
+    };
+    let Response::DeleteRecords(_) = cluster.call(client, 2, request) else { panic!() };
+    cluster.start(2);
+    cluster.fence(2, false);
+    cluster.pass(3000);
+    assert_eq!(cluster.in_sync(topic), [1, 2], "{:?}", cluster.log);
+    let reader = cluster.connect(2, 0);
+    assert_eq!(fetch(&mut cluster, reader, 0, -1).0, ErrorCode::OffsetOutOfRange);
+    assert_eq!(fetch(&mut cluster, reader, 3, -1).2, [(3, "d".to_owned())]);
+}
+
+#[test]
+fn the_controllers_no_is_taken_as_it_is_meant() {
+    for (refusal, asked) in [
+        (ErrorCode::NotController, 2),
+        (ErrorCode::IneligibleReplica, 2),
+        (ErrorCode::InvalidUpdateVersion, 1),
+    ] {
+        let mut cluster = Cluster::new(2, 1);
+        let topic = cluster.create_topic("t", &[1, 2], &[]);
+        cluster.refusals.push_back(refusal);
+        cluster.elect(topic, 1, &[1]);
+        cluster.pass(1200);
+        assert_eq!(cluster.asked.len(), asked, "{refusal:?}");
+        assert_eq!(cluster.in_sync(topic).len(), asked, "{refusal:?}");
+    }
+}
