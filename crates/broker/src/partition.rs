@@ -51,6 +51,9 @@ pub(crate) struct Partition {
     /// Somebody is to be told at the end of the turn.
     pub changed: bool,
     pub watchers: BTreeSet<Watcher>,
+    /// Fetches of replicas that wait, and what they were woken for last: end of the log, epoch, offline.
+    pub replicas: BTreeSet<Watcher>,
+    pub replicas_saw: (Offset, LeaderEpoch, bool),
     /// Its log directory has failed; nothing is read or written any more.
     pub offline: bool,
     /// Monotonic microseconds of the oldest append that is not flushed, for `flush.ms`.
@@ -86,6 +89,8 @@ impl Partition {
             config,
             changed: false,
             watchers: BTreeSet::new(),
+            replicas: BTreeSet::new(),
+            replicas_saw: (Offset::ZERO, LeaderEpoch::NONE, false),
             offline: false,
             unflushed_since_us: None,
             counts: TopicCounts::default(),

@@ -17,13 +17,14 @@ pub(crate) struct Watcher {
 }
 
 impl Shard {
-    pub(crate) fn watch(&mut self, watcher: Watcher, partitions: &[TopicIdPartition]) {
+    pub(crate) fn watch(&mut self, watcher: Watcher, partitions: &[TopicIdPartition], is_replica: bool) {
         let mut slots = Vec::with_capacity(partitions.len());
         for id in partitions {
             if let Some(slot) = self.partitions.slot(id)
                 && let Some(partition) = self.partitions.at_mut(slot)
             {
-                partition.watchers.insert(watcher);
+                let watchers = if is_replica { &mut partition.replicas } else { &mut partition.watchers };
+                watchers.insert(watcher);
                 slots.push(slot);
             }
         }
@@ -36,14 +37,21 @@ impl Shard {
         for slot in self.watches.remove(&watcher).unwrap_or_default() {
             if let Some(partition) = self.partitions.at_mut(slot) {
                 partition.watchers.remove(&watcher);
+                partition.replicas.remove(&watcher);
             }
         }
     }
 
     /// Ends all watches on a partition and tells those who watched.
     pub(crate) fn wake_watchers(&mut self, turn: &mut Turn, slot: Slot) {
-        let watchers = self.partitions.at_mut(slot).map(|partition| std::mem::take(&mut partition.watchers));
-        for watcher in watchers.unwrap_or_default() {
+        let Some(partition) = self.partitions.at_mut(slot) else { return };
+        let mut watchers = std::mem::take(&mut partition.watchers);
+        // a replica reads to the end of the log: a high watermark that moves is no news for it
+        let seen = (partition.log.log_end_offset(), partition.replica.leader_epoch, partition.offline);
+        if std::mem::replace(&mut partition.replicas_saw, seen) != seen || !partition.replica.is_leader() {
+            watchers.append(&mut partition.replicas);
+        }
+        for watcher in watchers {
             self.unwatch(watcher);
             if watcher.shard == self.id {
                 crate::handlers::fetch::on_wake_here(self, turn, watcher.id);

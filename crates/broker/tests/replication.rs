@@ -4,6 +4,7 @@
 mod cluster;
 mod support;
 
+use broker::config::Settings;
 use broker::event::ConnectionId;
 use bytes::Bytes;
 use cluster::Cluster;
@@ -338,6 +339,148 @@ fn a_follower_whose_leader_has_deleted_more_begins_anew() {
     let reader = cluster.connect(2, 0);
     assert_eq!(fetch(&mut cluster, reader, 0, -1).0, ErrorCode::OffsetOutOfRange);
     assert_eq!(fetch(&mut cluster, reader, 3, -1).2, [(3, "d".to_owned())]);
+}
+
+#[test]
+fn leaders_that_append_nothing_leave_no_trace() {
+    let mut cluster = Cluster::new(2, 1);
+    let topic = cluster.create_topic("t", &[1, 2], &[]);
+    let client = cluster.connect(1, 0);
+    assert_eq!(produce(&mut cluster, client, &["a"], -1), (ErrorCode::None, 0));
+    // node 2 knows nothing of the epochs in which node 1 leads alone and nobody produces, and the other way round
+    for leader in [1, 2, 1, 2, 2, 1] {
+        cluster.kill(3 - leader, false);
+        cluster.elect(topic, leader, &[leader]);
+        cluster.start(3 - leader);
+        cluster.pass(1500);
+        assert_eq!(cluster.in_sync(topic), [1, 2], "{leader}");
+    }
+    let client = cluster.connect(1, 0);
+    assert_eq!(produce(&mut cluster, client, &["b"], -1), (ErrorCode::None, 1));
+    assert!(!cluster.log.iter().any(|(_, line)| line.contains("cut from")), "{:?}", cluster.log);
+}
+
+#[test]
+fn a_change_of_leader_does_not_wait_for_answers_that_are_held_back() {
+    for shards in [1, 2] {
+        let mut cluster = Cluster::new(3, shards);
+        let topic = cluster.create_topic("t", &[1, 2, 3], &[]);
+        // node 3 fetches from node 2 too, which has nothing for it and holds back its answer
+        cluster.create_topic("other", &[2, 3, 1], &[]);
+        cluster.pass(5000);
+        cluster.kill(1, false);
+        // node 3 hears of it first
+        cluster.told = Some([3].into());
+        cluster.elect(topic, 2, &[2, 3]);
+        cluster.pass(7);
+        cluster.tell_all();
+        let client = cluster.connect(2, 0);
+        cluster.send(client, 10, produce_request(batch(&["a"]), -1, 30_000));
+        cluster.pass(60);
+        assert_eq!(produced(cluster.take_reply(client)).error_code, 0, "{shards} shards");
+    }
+}
+
+#[test]
+fn consumers_are_sent_to_the_replica_in_their_rack() {
+    let settings = Settings { replica_selector_rack_aware: true, ..Settings::default() };
+    let mut cluster = Cluster::with(3, 1, settings, true);
+    cluster.create_topic("t", &[1, 2, 3], &[]);
+    let client = cluster.connect(1, 0);
+    assert_eq!(produce(&mut cluster, client, &["a", "b"], -1), (ErrorCode::None, 0));
+    cluster.pass(600);
+    for (rack, preferred, text) in
+        [("rack-2", 2, ""), ("rack-1", -1, "a b"), ("", -1, "a b"), ("moon", -1, "a b")]
+    {
+        let request = FetchRequest { rack_id: rack.into(), ..fetch_request(0, -1) };
+        let Response::Fetch(response) = cluster.call(client, 12, request) else { panic!() };
+        let data = &response.responses[0].partitions[0];
+        assert_eq!(
+            (data.error_code, data.preferred_read_replica, data.high_watermark),
+            (0, preferred, 2),
+            "{rack}"
+        );
+        assert_eq!(texts(values(&data.records.bytes().unwrap_or_default())), text, "{rack}");
+    }
+    let near = cluster.connect(2, 0);
+    let request = FetchRequest { rack_id: "rack-2".into(), ..fetch_request(0, -1) };
+    let Response::Fetch(response) = cluster.call(near, 12, request) else { panic!() };
+    let data = &response.responses[0].partitions[0];
+    assert_eq!(data.preferred_read_replica, -1);
+    assert_eq!(texts(values(&data.records.bytes().unwrap())), "a b");
+}
+
+fn commit(cluster: &mut Cluster, connection: ConnectionId, offset: i64) -> ErrorCode {
+    let request = OffsetCommitRequest {
+        group_id: "g".into(),
+        generation_id_or_member_epoch: -1,
+        topics: vec![offset_commit_request::OffsetCommitRequestTopic {
+            name: "t".into(),
+            partitions: vec![offset_commit_request::OffsetCommitRequestPartition {
+                partition_index: 0,
+                committed_offset: offset,
+                ..Default::default()
+            }],
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    let Response::OffsetCommit(response) = cluster.call(connection, 8, request) else { panic!() };
+    ErrorCode::from(response.topics[0].partitions[0].error_code)
+}
+
+fn committed(cluster: &mut Cluster, connection: ConnectionId) -> (ErrorCode, i64) {
+    let request = OffsetFetchRequest {
+        group_id: "g".into(),
+        topics: Some(vec![offset_fetch_request::OffsetFetchRequestTopic {
+            name: "t".into(),
+            partition_indexes: vec![0],
+        }]),
+        ..Default::default()
+    };
+    let Response::OffsetFetch(response) = cluster.call(connection, 7, request) else { panic!() };
+    let offset = response.topics.first().map_or(-1, |topic| topic.partitions[0].committed_offset);
+    (ErrorCode::from(response.error_code), offset)
+}
+
+#[test]
+fn groups_move_with_their_partition() {
+    for shards in [1, 2] {
+        let mut cluster = Cluster::new(3, shards);
+        cluster.create_topic("t", &[1, 2, 3], &[]);
+        let offsets = cluster.create_topic("__consumer_offsets", &[1, 2, 3], &[]);
+        let (one, two) = (cluster.connect(1, 0), cluster.connect(2, 0));
+        assert_eq!(commit(&mut cluster, one, 5), ErrorCode::None);
+        assert_eq!(commit(&mut cluster, two, 6), ErrorCode::NotCoordinator);
+        assert_eq!(committed(&mut cluster, one), (ErrorCode::None, 5));
+        let find = FindCoordinatorRequest { coordinator_keys: vec!["g".into()], ..Default::default() };
+        let Response::FindCoordinator(found) = cluster.call(two, 4, find.clone()) else { panic!() };
+        assert_eq!(found.coordinators[0].node_id, 1);
+        cluster.elect(offsets, 2, &[2, 3]);
+        assert_eq!(commit(&mut cluster, one, 7), ErrorCode::NotCoordinator);
+        cluster.pass(100);
+        assert_eq!(committed(&mut cluster, two), (ErrorCode::None, 5), "{shards} shards");
+        assert_eq!(commit(&mut cluster, two, 8), ErrorCode::None);
+        let Response::FindCoordinator(found) = cluster.call(one, 4, find) else { panic!() };
+        assert_eq!(found.coordinators[0].node_id, 2);
+    }
+}
+
+#[test]
+fn what_only_the_new_leader_has_of_a_group_is_not_shown_before_it_is_committed() {
+    let mut cluster = Cluster::new(3, 1);
+    cluster.create_topic("t", &[1, 2, 3], &[]);
+    let offsets = cluster.create_topic("__consumer_offsets", &[1, 2, 3], &[]);
+    let one = cluster.connect(1, 0);
+    assert_eq!(commit(&mut cluster, one, 5), ErrorCode::None);
+    cluster.kill(1, false);
+    cluster.kill(3, false);
+    cluster.elect(offsets, 2, &[2, 3]);
+    let two = cluster.connect(2, 0);
+    assert_eq!(committed(&mut cluster, two).0, ErrorCode::CoordinatorLoadInProgress);
+    cluster.start(3);
+    cluster.pass(1000);
+    assert_eq!(committed(&mut cluster, two), (ErrorCode::None, 5));
 }
 
 #[test]

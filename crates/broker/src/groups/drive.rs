@@ -132,6 +132,7 @@ impl Shard {
 
     /// The high watermark of a partition may have moved.
     pub(crate) fn settle_group_writes(&mut self, turn: &mut Turn, slot: Slot) {
+        self.finish_loading(turn, slot);
         if self.groups.partitions.get(&slot).is_some_and(|groups| !groups.writes.is_empty()) {
             let mut effects = Effects::default();
             self.commit_group_writes(turn, slot, &mut effects);

@@ -26,6 +26,7 @@ impl Shard {
         let groups = GroupPartition {
             coordinator: GroupShard::new(),
             loading: Some(start),
+            awaits_commit: false,
             deleted_while_loading: Vec::new(),
             writes: Default::default(),
         };
@@ -35,7 +36,10 @@ impl Shard {
 
     /// Reads on in every partition that is not read to its end.
     pub(super) fn load_groups(&mut self, turn: &mut Turn) {
-        let loading = |(slot, groups): (&Slot, &GroupPartition)| Some((*slot, groups.loading?));
+        let loading = |(slot, groups): (&Slot, &GroupPartition)| {
+            let from = groups.loading.filter(|_| !groups.awaits_commit)?;
+            Some((*slot, from))
+        };
         let slots: Vec<(Slot, Offset)> = self.groups.partitions.iter().filter_map(loading).collect();
         for (slot, from) in slots {
             self.load_piece(turn, slot, from);
@@ -56,13 +60,10 @@ impl Shard {
                     turn.log(Level::Warning, text);
                 }
                 let done = next >= end || next == from;
-                groups.loading = (!done).then_some(next);
+                groups.loading = Some(next);
+                groups.awaits_commit = done;
                 if done {
-                    let deleted = std::mem::take(&mut groups.deleted_while_loading);
-                    self.drive(turn, slot, |coordinator, context, effects| {
-                        coordinator.on_loaded(context, effects);
-                        coordinator.on_topics_deleted(&deleted, context, effects);
-                    });
+                    self.finish_loading(turn, slot);
                 }
             }
             Err(error) => {
@@ -71,6 +72,27 @@ impl Shard {
                 self.groups.touched = true;
             }
         }
+    }
+}
+
+impl Shard {
+    /// Once what was read is committed; or cannot be for now, since too few replicas are in sync: then what is here is
+    /// the best that there is to read.
+    pub(super) fn finish_loading(&mut self, turn: &mut Turn, slot: Slot) {
+        let Some(replica) = self.partitions.at(slot).map(|partition| &partition.replica) else { return };
+        let waits = !replica.has_reached_epoch_start() && replica.has_enough_in_sync();
+        let Some(groups) = self.groups.partitions.get_mut(&slot).filter(|groups| groups.awaits_commit) else {
+            return;
+        };
+        if waits {
+            return;
+        }
+        (groups.awaits_commit, groups.loading) = (false, None);
+        let deleted = std::mem::take(&mut groups.deleted_while_loading);
+        self.drive(turn, slot, |coordinator, context, effects| {
+            coordinator.on_loaded(context, effects);
+            coordinator.on_topics_deleted(&deleted, context, effects);
+        });
     }
 }
 

@@ -29,6 +29,9 @@ pub(crate) struct GroupPartition {
     pub coordinator: GroupShard,
     /// Where reading goes on while the log is replayed; None when all is read.
     pub loading: Option<Offset>,
+    /// All is read, but not all of it is known to be committed: a predecessor's records that only this log has would
+    /// be shown to clients and might be gone after the next change of leader.
+    pub awaits_commit: bool,
     /// Topics, by name and id, whose offsets are to be forgotten then.
     pub deleted_while_loading: Vec<(Str, Uuid)>,
     /// Appended writes: committed when the high watermark has reached the first offset here, which begin at the second.
@@ -77,6 +80,7 @@ impl Groups {
             return self.deadline;
         }
         let wanted = self.partitions.values().filter_map(|partition| match partition.loading {
+            Some(_) if partition.awaits_commit => None,
             Some(_) => Some(0),
             None => partition.coordinator.next_deadline(),
         });

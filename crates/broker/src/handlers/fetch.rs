@@ -154,7 +154,8 @@ fn start(shard: &mut Shard, turn: &mut Turn, mut wait: FetchWait, max_wait_ms: i
         turn.send(owner, Message::Part { id, part: Part::Fetch(part) });
     }
     if waits {
-        shard.watch(Watcher { shard: shard.id, id }, &wait.partitions_of(shard.id));
+        let is_replica = wait.conditions.is_from_replica();
+        shard.watch(Watcher { shard: shard.id, id }, &wait.partitions_of(shard.id), is_replica);
     }
     let deadline = if waits { turn.after_ms(i64::from(max_wait_ms)) } else { NEVER };
     if let Some(connection) = shard.connections.get_mut(&wait.call.connection) {
@@ -181,7 +182,7 @@ pub(crate) fn run_part(shard: &mut Shard, turn: &mut Turn, origin: Origin, part:
         partitions.push(id);
     }
     if let (true, Origin::There(from, id)) = (part.watch, origin) {
-        shard.watch(Watcher { shard: from, id }, &partitions);
+        shard.watch(Watcher { shard: from, id }, &partitions, part.conditions.is_from_replica());
     }
     shard.reply_part(turn, origin, PartReply::Fetch(outcomes));
 }
@@ -203,9 +204,10 @@ pub(crate) fn on_wake_here(shard: &mut Shard, turn: &mut Turn, id: WorkId) {
     let Some((deadline, mut wait)) = shard.fetches.take_with_deadline(id) else { return };
     wait.read_here(shard, turn);
     let partitions = wait.partitions_of(shard.id);
+    let is_replica = wait.conditions.is_from_replica();
     shard.fetches.insert(id, deadline, wait);
     if !complete_if_satisfied(shard, turn, id) {
-        shard.watch(Watcher { shard: shard.id, id }, &partitions);
+        shard.watch(Watcher { shard: shard.id, id }, &partitions, is_replica);
     }
 }
 
@@ -219,6 +221,14 @@ pub(crate) fn on_wake_elsewhere(shard: &mut Shard, turn: &mut Turn, owner: Shard
 
 pub(crate) fn on_expired(shard: &mut Shard, turn: &mut Turn, id: WorkId, mut wait: FetchWait) {
     wait.expired = true;
+    if wait.conditions.is_from_replica() {
+        // what has moved since is told now: high watermarks wake no replica
+        wait.read_here(shard, turn);
+        wait.missing += wait.elsewhere.len();
+        for &owner in &wait.elsewhere {
+            turn.send(owner, Message::Part { id, part: Part::Fetch(wait.part_for(owner, false)) });
+        }
+    }
     shard.fetches.insert(id, NEVER, wait);
     complete_if_satisfied(shard, turn, id);
 }

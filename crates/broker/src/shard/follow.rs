@@ -2,7 +2,7 @@
 //! decides what is asked; here it is sent, and what comes back is done to the logs).
 //! A log is cut by epoch alone, never at the high watermark.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use platform::Random;
 use protocol::{Records, Request, Response};
@@ -19,6 +19,8 @@ use crate::peers::{Done, PeerConnections, PeerSettings};
 
 /// Of connections to other brokers' listeners, among all that a shard dials.
 const LANE: u8 = 1;
+/// Connections are not given up for new partitions more often than this.
+const HURRY_MS: i64 = 250;
 
 /// Connections to other brokers, and what is fetched through them.
 pub(crate) struct Following {
@@ -26,6 +28,10 @@ pub(crate) struct Following {
     fetchers: BTreeMap<NodeId, Fetcher>,
     settings: FetcherSettings,
     request_timeout_ms: u64,
+    /// Fetchers that have got partitions while a request was under way.
+    in_a_hurry: BTreeSet<NodeId>,
+    /// Monotonic time before which no connection is given up for them.
+    next_hurry_us: u64,
 }
 
 impl Following {
@@ -45,6 +51,8 @@ impl Following {
                 backoff_us: ms(settings.replica_fetch_backoff_ms).saturating_mul(1000),
             },
             request_timeout_ms: ms(settings.replica_socket_timeout_ms),
+            in_a_hurry: BTreeSet::new(),
+            next_hurry_us: 0,
         }
     }
 
@@ -97,7 +105,9 @@ impl Shard {
         let settings = self.following.settings;
         let fetcher = self.following.fetchers.entry(leader).or_insert_with(|| Fetcher::new(leader, settings));
         let Some(partition) = self.partitions.at_mut(slot) else { return };
-        partition.following = Some(leader);
+        if partition.following.replace(leader).is_none() && fetcher.is_under_way() {
+            self.following.in_a_hurry.insert(leader);
+        }
         let log = &partition.log;
         let position = Position {
             fetch_offset: log.log_end_offset(),
@@ -129,6 +139,7 @@ impl Shard {
 
     /// Does what was answered and asks for more, until every fetcher waits.
     pub(super) fn run_fetchers(&mut self, turn: &mut Turn) {
+        self.hurry(turn);
         loop {
             let done = self.following.peers.take_done();
             if done.is_empty() && !self.poll_fetchers(turn) {
@@ -136,6 +147,32 @@ impl Shard {
             }
             done.into_iter().for_each(|done| self.on_fetcher_answer(turn, done));
         }
+    }
+
+    /// A leader may hold back an answer for half a second, while producers wait for partitions that are new to this
+    /// fetcher: it is asked anew on another connection, now and then.
+    fn hurry(&mut self, turn: &mut Turn) {
+        let Following { peers, fetchers, in_a_hurry, next_hurry_us, .. } = &mut self.following;
+        if in_a_hurry.is_empty() {
+            return;
+        }
+        let leaders = std::mem::take(in_a_hurry);
+        if turn.now.monotonic_us < *next_hurry_us {
+            return;
+        }
+        *next_hurry_us = turn.after_ms(HURRY_MS);
+        let mut done = Vec::new();
+        for leader in leaders {
+            let Some(address) = peers.address(leader).cloned() else { continue };
+            done.append(&mut peers.take_done());
+            peers.forget(leader, turn.effects);
+            peers.set_address(leader, address, turn.effects);
+            peers.take_done();
+            if let Some(fetcher) = fetchers.get_mut(&leader) {
+                fetcher.restart();
+            }
+        }
+        done.into_iter().for_each(|done| self.on_fetcher_answer(turn, done));
     }
 
     /// True where something was asked.

@@ -243,7 +243,7 @@ impl Fetcher {
         if let Some(request) = self.seek() {
             return Some(Asked::ListOffsets(request));
         }
-        let request = self.fetch_request(broker_epoch)?;
+        let request = self.fetch_request(now_us, broker_epoch)?;
         self.under_way = Some(UnderWay::Fetch);
         Some(Asked::Fetch(request))
     }
@@ -259,6 +259,13 @@ impl Fetcher {
         next.map(|at| at.max(self.resume_at_us))
     }
 
+    /// The connection is given up on purpose, so that partitions that are followed anew need not wait for an answer
+    /// that the leader holds back: the next request comes at once and names everything.
+    pub fn restart(&mut self) {
+        self.under_way = None;
+        self.session.forget();
+    }
+
     /// The request was not answered: the connection is gone, or it took too long.
     pub fn on_failed(&mut self, now_us: u64) {
         self.under_way = None;
@@ -266,6 +273,11 @@ impl Fetcher {
         self.resume_at_us = now_us.saturating_add(growing(self.failures, self.settings.backoff_us));
         self.failures = self.failures.saturating_add(1);
     }
+}
+
+/// Milliseconds from `now_us` to `at_us`, rounded up.
+fn ms_until(now_us: u64, at_us: u64) -> i32 {
+    i32::try_from(at_us.saturating_sub(now_us).div_ceil(1000)).unwrap_or(i32::MAX)
 }
 
 fn growing(failures: u32, most_us: u64) -> u64 {

@@ -7,7 +7,7 @@ use protocol::messages::FetchRequest;
 use protocol::messages::fetch_request::{FetchPartition, FetchTopic, ForgottenTopic, ReplicaState};
 use types::TopicIdPartition;
 
-use super::{Fetcher, Position};
+use super::{Fetcher, Position, ms_until};
 
 /// Ids and epochs as in KIP-227: epoch 0 asks for a new session, and closes the one whose id it names.
 #[derive(Debug, Default)]
@@ -45,7 +45,7 @@ impl Session {
 
 impl Fetcher {
     /// None where there is nothing to fetch.
-    pub(super) fn fetch_request(&mut self, broker_epoch: i64) -> Option<FetchRequest> {
+    pub(super) fn fetch_request(&mut self, now_us: u64, broker_epoch: i64) -> Option<FetchRequest> {
         let full = self.session.epoch == 0;
         let changed = std::mem::take(&mut self.changed);
         let mut topics: Vec<FetchTopic> = Vec::new();
@@ -70,7 +70,7 @@ impl Fetcher {
         }
         Some(FetchRequest {
             replica_state: ReplicaState { replica_id: self.settings.node.0, replica_epoch: broker_epoch },
-            max_wait_ms: self.settings.wait_ms_max,
+            max_wait_ms: self.wait_ms(now_us),
             min_bytes: self.settings.bytes_min,
             max_bytes: self.settings.response_bytes_max,
             session_id: self.session.id,
@@ -79,6 +79,12 @@ impl Fetcher {
             forgotten_topics_data: forgotten,
             ..FetchRequest::default()
         })
+    }
+
+    /// How long the leader may hold back an answer: no longer than another partition pauses.
+    fn wait_ms(&self, now_us: u64) -> i32 {
+        let next = self.waiting.first().map_or(i32::MAX, |(at, _)| ms_until(now_us, *at).max(1));
+        self.settings.wait_ms_max.min(next)
     }
 
     fn tell_change(

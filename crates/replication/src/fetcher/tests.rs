@@ -238,3 +238,24 @@ fn nothing_is_asked_where_there_is_nothing_to_ask_for() {
     fetcher.remove(&id(0));
     assert_eq!((fetcher.poll(2_000_000, 77), fetcher.next_deadline_us()), (None, None));
 }
+
+#[test]
+fn an_answer_is_held_back_no_longer_than_a_partition_pauses() {
+    let mut fetcher = fetcher(2);
+    fetch(&mut fetcher, 0);
+    fetcher.on_fetched(0, answer(5, vec![good(0), bad(1, ErrorCode::UnknownLeaderEpoch)]));
+    assert_eq!(fetch(&mut fetcher, 4_500).max_wait_ms, 6);
+    fetcher.on_fetched(0, answer(5, vec![]));
+    assert_eq!(fetch(&mut fetcher, FIRST_PAUSE_US).max_wait_ms, 500);
+}
+
+#[test]
+fn a_fetcher_that_is_restarted_names_everything_at_once() {
+    let mut fetcher = fetcher(1);
+    fetch(&mut fetcher, 0);
+    fetcher.on_fetched(0, answer(5, vec![]));
+    fetch(&mut fetcher, 0);
+    fetcher.set(id(1), &"t".into(), at(3));
+    fetcher.restart();
+    assert_eq!(gist(&fetch(&mut fetcher, 0)), (5, 0, vec![(0, 10), (1, 3)], vec![]));
+}
