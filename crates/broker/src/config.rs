@@ -103,6 +103,8 @@ pub struct Settings {
     pub producer_id_expiration_ms: i32,
     pub producer_id_expiration_check_interval_ms: i32,
     pub transaction_max_timeout_ms: i32,
+    /// Each logger of the process and its level, as DescribeConfigs shows them.
+    pub loggers: Vec<(String, &'static str)>,
 }
 
 impl Default for Settings {
@@ -143,6 +145,7 @@ impl Default for Settings {
             producer_id_expiration_ms: 86_400_000,
             producer_id_expiration_check_interval_ms: 600_000,
             transaction_max_timeout_ms: 900_000,
+            loggers: Vec::new(),
         }
     }
 }

@@ -49,6 +49,7 @@ pub(crate) const SERVED: &[ApiKey] = &[
     ApiKey::ListPartitionReassignments,
     ApiKey::OffsetDelete,
     ApiKey::DescribeClientQuotas,
+    ApiKey::DescribeUserScramCredentials,
     ApiKey::DescribeQuorum,
     ApiKey::UpdateFeatures,
     ApiKey::DescribeCluster,
@@ -117,6 +118,9 @@ pub(crate) fn dispatch(shard: &mut Shard, turn: &mut Turn, call: Call, request: 
         }
         Request::DescribeLogDirs(request) => handlers::describe_log_dirs::handle(shard, turn, call, request),
         Request::DescribeClientQuotas(_) => handlers::empty::describe_client_quotas(),
+        Request::DescribeUserScramCredentials(request) => {
+            handlers::empty::describe_user_scram_credentials(&request)
+        }
         Request::DescribeAcls(_) => handlers::empty::describe_acls(),
         Request::FindCoordinator(request) => handlers::find_coordinator::handle(shard, turn, call, request),
         Request::ListGroups(request) => handlers::groups::list(shard, turn, call, request),

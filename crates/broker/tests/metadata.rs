@@ -238,3 +238,38 @@ fn configs_sizes_and_producer_ids_are_told() {
         assert_eq!(response.error_code, ErrorCode::TransactionalIdAuthorizationFailed.code());
     }
 }
+
+#[test]
+fn the_operator_is_told_once_that_compacted_topics_are_not_cleaned() {
+    for shards in [1, 3] {
+        let mut node = Node::new(shards);
+        node.create_topic("__consumer_offsets", 1, &[("cleanup.policy", "compact")]);
+        node.create_topic("plain", 3, &[]);
+        assert_eq!(node.log, Vec::<String>::new());
+        node.create_topic("first", 3, &[("cleanup.policy", "compact,delete")]);
+        node.create_topic("second", 3, &[("cleanup.policy", "compact")]);
+        let [told] = node.log.as_slice() else { panic!("{:?}", node.log) };
+        assert!(told.starts_with("topic first: cleanup.policy=compact keeps every record"), "{told}");
+    }
+}
+
+#[test]
+fn nobody_has_credentials() {
+    use protocol::messages::DescribeUserScramCredentialsRequest;
+    use protocol::messages::describe_user_scram_credentials_request::UserName;
+    let mut node = Node::new(1);
+    let connection = node.connect(0);
+    for (users, expected) in [
+        (None, vec![]),
+        (Some(vec![UserName { name: "alice".into() }]), vec![("alice", ErrorCode::ResourceNotFound)]),
+    ] {
+        let request = DescribeUserScramCredentialsRequest { users };
+        let Response::DescribeUserScramCredentials(answer) = node.call(connection, 0, request) else {
+            panic!()
+        };
+        assert_eq!(answer.error_code, 0);
+        let found: Vec<_> =
+            answer.results.iter().map(|one| (one.user.as_str(), ErrorCode::from(one.error_code))).collect();
+        assert_eq!(found, expected);
+    }
+}

@@ -136,5 +136,6 @@ fn settings(config: &StaticConfig) -> Settings {
         producer_id_expiration_ms: config.i32("producer.id.expiration.ms"),
         producer_id_expiration_check_interval_ms: config.i32("producer.id.expiration.check.interval.ms"),
         transaction_max_timeout_ms: config.i32("transaction.max.timeout.ms"),
+        loggers: crate::logging::loggers(),
     }
 }

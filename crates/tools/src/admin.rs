@@ -25,14 +25,6 @@ pub struct Admin {
 /// One partition by topic and number.
 pub type Place = (String, i32);
 
-/// The answer about one partition's offset.
-#[derive(Clone, Debug)]
-pub struct Found {
-    /// Negative where no record fits.
-    pub offset: i64,
-    pub leader_epoch: i32,
-}
-
 impl Admin {
     /// Waits for a broker that answers, telling of those that do not. `call` is named where none does.
     pub async fn reach(parsed: &Parsed, call: &str) -> Result<Admin, Stop> {
@@ -111,11 +103,12 @@ impl Admin {
         Ok(response.results)
     }
 
-    /// Asks the leaders of these partitions, each about its own timestamp or sentinel.
+    /// Asks the leaders of these partitions, each about its own timestamp or sentinel; an offset is negative where no
+    /// record fits.
     pub async fn offsets(
         &self,
         wanted: &[(Place, i64)],
-    ) -> Result<BTreeMap<Place, Result<Found, Error>>, Error> {
+    ) -> Result<BTreeMap<Place, Result<i64, Error>>, Error> {
         let mut found = BTreeMap::new();
         let mut by_leader: BTreeMap<NodeId, Vec<&(Place, i64)>> = BTreeMap::new();
         for one in wanted {
@@ -131,8 +124,7 @@ impl Admin {
                 Ok(response) => {
                     for topic in response.topics {
                         for one in topic.partitions {
-                            let offset = Found { offset: one.offset, leader_epoch: one.leader_epoch };
-                            let outcome = Error::check(one.error_code, None).map(|()| offset);
+                            let outcome = Error::check(one.error_code, None).map(|()| one.offset);
                             found.insert((topic.name.to_string(), one.partition_index), outcome);
                         }
                     }
@@ -194,7 +186,24 @@ pub fn java_text(error: &Error) -> String {
         Error::Unsupported(_) | Error::Unwritable(_) => exception(ErrorCode::UnsupportedVersion),
         Error::Config(_) | Error::Malformed(_) => "org.apache.kafka.common.KafkaException".to_owned(),
     };
-    format!("{name}: {error}")
+    match error {
+        Error::Unsupported(api_key) => {
+            format!("{name}: The node does not support {}", shouted(api_key.name()))
+        }
+        error => format!("{name}: {error}"),
+    }
+}
+
+/// `ListGroups` to `LIST_GROUPS`.
+fn shouted(name: &str) -> String {
+    let mut out = String::new();
+    for letter in name.chars() {
+        if letter.is_ascii_uppercase() && !out.is_empty() {
+            out.push('_');
+        }
+        out.push(letter.to_ascii_uppercase());
+    }
+    out
 }
 
 /// `SHOUTED` to `Shouted`.

@@ -59,24 +59,43 @@ pub struct Arguments {
     given: Vec<(&'static str, Vec<String>)>,
 }
 
-/// Parses, answers `--help`, runs, and says what went wrong.
+/// A whole tool: a line without arguments is taken for a cry for help.
 pub fn main(
     line: &'static ArgumentLine,
     arguments: Vec<String>,
     run: fn(&Arguments) -> Result<(), Stop>,
 ) -> ExitCode {
-    if arguments.is_empty() || arguments.iter().any(|argument| argument == "--help" || argument == "-h") {
+    if arguments.is_empty() {
         println!("{}", help(line));
-        return ExitCode::from(u8::from(arguments.is_empty()));
+        return ExitCode::FAILURE;
     }
-    match Arguments::parse(line.arguments, &arguments).and_then(|arguments| run(&arguments)) {
+    parse_and_run(line, &arguments, run)
+}
+
+/// Parses, answers `--help`, runs, and says what went wrong.
+pub fn parse_and_run(
+    line: &'static ArgumentLine,
+    arguments: &[String],
+    run: fn(&Arguments) -> Result<(), Stop>,
+) -> ExitCode {
+    if arguments.iter().any(|argument| argument == "--help" || argument == "-h") {
+        println!("{}", help(line));
+        return ExitCode::SUCCESS;
+    }
+    match Arguments::parse(line.arguments, arguments).and_then(|arguments| run(&arguments)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Stop::Usage(text)) => {
-            eprintln!("{}\n{}: error: {text}", usage(line), line.program);
-            ExitCode::FAILURE
-        }
+        Err(Stop::Usage(text)) => complain(line.program, &usage(line), &text),
         Err(stop) => stop.end(String::new),
     }
+}
+
+/// What is wrong with a command line, behind the usage; kafka-features has a sentence for it instead.
+pub fn complain(program: &str, usage: &str, text: &str) -> ExitCode {
+    match program {
+        "kafka-features" => eprintln!("Command line error: {text}. Type --help for help."),
+        _ => eprintln!("{usage}\n{program}: error: {text}"),
+    }
+    ExitCode::FAILURE
 }
 
 impl Arguments {

@@ -75,7 +75,7 @@ fn run(parsed: &Parsed) -> Result<(), Stop> {
         let mut found = admin.offsets(&asked).await?;
         for ((topic, partition), _) in &asked {
             match found.remove(&(topic.clone(), *partition)) {
-                Some(Ok(offset)) if offset.offset >= 0 => say!("{topic}:{partition}:{}", offset.offset),
+                Some(Ok(offset)) if offset >= 0 => say!("{topic}:{partition}:{offset}"),
                 Some(Err(error)) => eprintln!(
                     "Skip getting offsets for topic-partition {topic}-{partition} due to error: {}",
                     java_text(&known(error))

@@ -1,8 +1,5 @@
 //! The tools that come as `kafka-*.sh` with Kafka: the same flags, output, exit codes and error texts.
-//! One file or folder a tool, each with a `main`; what they share is in `options`, `connecting`, `output`, `table`.
-
-// shared by tools that are yet to come
-#![allow(dead_code)]
+//! One file or folder a tool, each with a `main`; what they share is in `options`, `argparse`, `connecting`, `output`.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -35,7 +32,6 @@ mod output;
 mod producer_perf_test;
 mod stop;
 mod subcommands;
-mod table;
 mod throttle;
 mod topics;
 mod uuid;

@@ -46,7 +46,6 @@ pub enum Kind {
     Text,
     Integer,
     Long,
-    Double,
 }
 
 /// An option without argument.
@@ -64,10 +63,6 @@ pub const fn integer(name: &'static str, argument: &'static str, about: &'static
 
 pub const fn long(name: &'static str, argument: &'static str, about: &'static str) -> Opt {
     Opt { name, argument: Argument::Required(argument, Kind::Long), about, default: None, required: false }
-}
-
-pub const fn double(name: &'static str, argument: &'static str, about: &'static str) -> Opt {
-    Opt { name, argument: Argument::Required(argument, Kind::Double), about, default: None, required: false }
 }
 
 impl Opt {

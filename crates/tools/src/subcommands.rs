@@ -46,25 +46,13 @@ pub fn main(
             }
             None => "too few arguments".to_owned(),
         };
-        eprintln!("{usage}\n{program}: error: {reason}");
-        return ExitCode::FAILURE;
+        return argparse::complain(program, &usage, &reason);
     };
     let name = arguments.remove(at);
     let Some(command) = commands.iter().find(|command| command.name == name) else {
         return ExitCode::FAILURE;
     };
-    if arguments.is_empty() {
-        // the parser takes an empty line for a cry for help
-        return match (command.run)(&Arguments::default()) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(Stop::Usage(text)) => {
-                eprintln!("usage: {} [-h] ...\n{program}: error: {text}", command.line.program);
-                ExitCode::FAILURE
-            }
-            Err(stop) => stop.end(String::new),
-        };
-    }
-    argparse::main(command.line, arguments, command.run)
+    argparse::parse_and_run(command.line, &arguments, command.run)
 }
 
 pub const SERVER: argparse::Argument =

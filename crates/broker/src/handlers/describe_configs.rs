@@ -1,6 +1,6 @@
 //! DescribeConfigs: what is in force for a topic, a broker, the cluster, a group, and where it comes from.
 
-use metadata::configs::{Entry, Synonym, describe};
+use metadata::configs::{ConfigSource, Entry, Synonym, describe};
 use metadata::image::ConfigResource;
 use protocol::messages::describe_configs_request::{DescribeConfigsRequest, DescribeConfigsResource};
 use protocol::messages::describe_configs_response::{
@@ -64,8 +64,7 @@ fn entries(shard: &Shard, resource_type: i8, name: &Str) -> Result<Vec<Entry>, R
             Err(_) => Err(invalid(format!("Broker id must be an integer, but it is: {name}"))),
         },
         ConfigResource::BROKER_LOGGER => match name.parse::<i32>() {
-            // there are no loggers by class name here
-            Ok(id) if id == node => Ok(Vec::new()),
+            Ok(id) if id == node => Ok(shard.node.settings.loggers.iter().map(logger).collect()),
             _ => Err(invalid(format!("Unexpected broker id, expected {node} but received {name}"))),
         },
         ConfigResource::CLIENT_METRICS if name.is_empty() => {
@@ -75,6 +74,19 @@ fn entries(shard: &Shard, resource_type: i8, name: &Str) -> Result<Vec<Entry>, R
         ConfigResource::GROUP if name.is_empty() => Err(invalid("Group name must not be empty".to_owned())),
         ConfigResource::GROUP => Ok(describe::group(image.properties(&own), layers)),
         _ => Err(invalid(format!("Unsupported resource type: {resource_type}"))),
+    }
+}
+
+/// Levels are chosen when the process starts.
+fn logger((name, level): &(String, &'static str)) -> Entry {
+    Entry {
+        name: name.clone(),
+        value: Some((*level).to_owned()),
+        source: ConfigSource::DynamicBrokerLogger,
+        read_only: true,
+        sensitive: false,
+        synonyms: Vec::new(),
+        definition: None,
     }
 }
 

@@ -71,6 +71,7 @@ impl Shard {
                 }
             }
         }
+        self.warn_of_compaction(turn, changes);
         for resource in &changes.configs {
             match resource.resource_type {
                 ConfigResource::TOPIC => {

@@ -2,6 +2,7 @@
 //! `step` takes one event; `end_of_turn` follows the last event of a turn and settles what the turn has changed.
 
 pub(crate) mod answer;
+mod compaction;
 mod connections;
 mod controller;
 mod disk;
@@ -136,6 +137,7 @@ pub struct Shard {
     ready: Vec<ConnectionId>,
     next_work: u64,
     wake_at: u64,
+    told_of_compaction: bool,
     stopping: bool,
     stopped: bool,
 }
@@ -178,6 +180,7 @@ impl Shard {
             ready: Vec::new(),
             next_work: 0,
             wake_at: u64::MAX,
+            told_of_compaction: false,
             stopping: false,
             stopped: false,
         }

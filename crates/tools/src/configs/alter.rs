@@ -8,7 +8,7 @@ use protocol::messages::IncrementalAlterConfigsRequest;
 use protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 
 use super::entity::{Entity, Kind};
-use super::{failed, refused};
+use super::{credentials, failed, quotas, refused};
 use crate::Stop;
 use crate::admin::Admin;
 use crate::options::Parsed;
@@ -19,8 +19,8 @@ const DELETE: i8 = 1;
 
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Change {
-    set: BTreeMap<String, String>,
-    delete: Vec<String>,
+    pub set: BTreeMap<String, String>,
+    pub delete: Vec<String>,
 }
 
 pub fn read(parsed: &Parsed, entities: &[Entity]) -> Result<Change, Stop> {
@@ -43,11 +43,11 @@ pub fn read(parsed: &Parsed, entities: &[Entity]) -> Result<Change, Stop> {
     if let Some(text) = parsed.value("delete-config")? {
         change.delete = text.split(',').map(|key| key.trim().to_owned()).collect();
     }
-    let quotas = entities.iter().any(|entity| matches!(entity.kind, Kind::Users | Kind::Clients | Kind::Ips));
-    match quotas {
-        true => Err(Stop::error("Changing quotas and SCRAM credentials is not supported yet.")),
-        false => Ok(change),
+    if entities.iter().any(|entity| entity.kind.resource_type().is_none()) {
+        quotas::check(entities, &change)?;
+        credentials::check(entities, &change)?;
     }
+    Ok(change)
 }
 
 /// `a=1,b=[x,y]`: commas within brackets part nothing; the brackets go.
@@ -75,7 +75,14 @@ fn additions(text: &str) -> Option<BTreeMap<String, String>> {
 
 pub async fn run(admin: &Admin, entities: &[Entity], change: &Change) -> Result<(), Stop> {
     let Some(Entity { kind, name: Some(name) }) = entities.first() else { return Ok(()) };
-    let Some(resource_type) = kind.resource_type() else { return Ok(()) };
+    let Some(resource_type) = kind.resource_type() else {
+        match *kind == Kind::Users && entities.len() == 1 && !quotas::is_meant(change) {
+            true => credentials::alter(admin, name, change).await?,
+            false => quotas::alter(admin, entities, change).await?,
+        }
+        completed(*kind, name);
+        return Ok(());
+    };
     if *kind == Kind::BrokerLoggers {
         check_loggers(admin, name, change).await?;
     }
@@ -95,11 +102,15 @@ pub async fn run(admin: &Admin, entities: &[Entity], change: &Change) -> Result<
     for result in response.map_err(refused)?.responses {
         Error::check(result.error_code, result.error_message.as_ref()).map_err(refused)?;
     }
-    match name.as_str() {
+    completed(*kind, name);
+    Ok(())
+}
+
+fn completed(kind: Kind, name: &str) {
+    match name {
         "" => say!("Completed updating default config for {} in the cluster.", kind.plural()),
         name => say!("Completed updating config for {} {name}.", kind.singular()),
     }
-    Ok(())
 }
 
 /// A logger that the broker does not have is refused here, as Kafka's tool does.

@@ -6,7 +6,7 @@ use protocol::messages::describe_configs_response::DescribeConfigsResourceResult
 use protocol::messages::{ListConfigResourcesRequest, MetadataResponse};
 
 use super::entity::{Entity, Kind};
-use super::{quotas, refused};
+use super::{credentials, quotas, refused};
 use crate::Stop;
 use crate::admin::Admin;
 use crate::options::Parsed;
@@ -27,7 +27,13 @@ const SOURCES: [&str; 9] = [
 pub async fn run(admin: &Admin, parsed: &Parsed, entities: &[Entity]) -> Result<(), Stop> {
     let Some(entity) = entities.first() else { return Ok(()) };
     let Some(resource_type) = entity.kind.resource_type() else {
-        return quotas::describe(admin, entities).await;
+        quotas::describe(admin, entities).await?;
+        return match entities {
+            [Entity { kind: Kind::Users, name }] if name.as_deref() != Some("") => {
+                credentials::describe(admin, name.as_deref()).await
+            }
+            _ => Ok(()),
+        };
     };
     let all = parsed.has("all");
     let everything;
@@ -36,7 +42,7 @@ pub async fn run(admin: &Admin, parsed: &Parsed, entities: &[Entity]) -> Result<
             let is_default = name.is_empty() && entity.kind == Kind::Brokers;
             if !is_default && !parsed.has("bootstrap-controller") {
                 everything = known(admin, entity.kind).await?;
-                if !matches!(entity.kind, Kind::BrokerLoggers) && !everything.contains(name) {
+                if !everything.contains(name) {
                     let kind = entity.kind.singular();
                     say!("The {kind} '{name}' doesn't exist and doesn't have dynamic config.");
                     return Ok(());

@@ -74,7 +74,7 @@ const DEFAULTS: [(&str, Kind); 4] = [
     ("ip-defaults", Kind::Ips),
 ];
 
-/// Parents first: a user before a client.
+/// The first is the one that is spoken of.
 pub fn read(parsed: &Parsed) -> Result<Vec<Entity>, Stop> {
     let mut entities = long(parsed)?;
     for (option, kind) in SHORT {
@@ -87,7 +87,6 @@ pub fn read(parsed: &Parsed) -> Result<Vec<Entity>, Stop> {
     check(parsed, &entities)?;
     super::options::check_servers(parsed)?;
     check_names(parsed, &entities)?;
-    entities.sort_by_key(|entity| entity.kind == Kind::Clients);
     Ok(entities)
 }
 

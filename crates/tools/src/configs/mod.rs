@@ -1,12 +1,16 @@
-//! kafka-configs: shows and changes the configs of topics, brokers, groups, client metrics, loggers; shows quotas.
+//! kafka-configs: shows and changes the configs of topics, brokers, groups, client metrics and loggers,
+//! quotas and SCRAM credentials.
 
 mod alter;
+mod credentials;
 mod describe;
 mod entity;
 mod options;
 mod quotas;
 
 use std::process::ExitCode;
+
+use protocol::ApiKey;
 
 use crate::Stop;
 use crate::admin::{Admin, java_text};
@@ -43,6 +47,20 @@ fn refused(error: client::Error) -> Stop {
     let line = LINE_GIVEN.with(|given| given.borrow().clone());
     let text = format!("java.util.concurrent.ExecutionException: {}", java_text(&error));
     Stop::error(format!("Error while executing config command with args '{line}'\n{text}"))
+}
+
+/// The same for a change that the cluster cannot make: a broker of ours takes no limit that it would not keep.
+fn unsupported(error: client::Error, api_key: ApiKey) -> Stop {
+    let reason = match api_key {
+        ApiKey::AlterClientQuotas => "It does not enforce quotas yet, and so it keeps none.",
+        _ => "Nobody can log in to it with SCRAM yet, and so it keeps no credentials.",
+    };
+    match (&error, refused(error.clone())) {
+        (client::Error::Unsupported(_), Stop::Error(text)) => {
+            Stop::error(format!("{text}\nWhere the broker is Barnabas: {reason}"))
+        }
+        (_, stop) => stop,
+    }
 }
 
 /// The same for what went wrong before the cluster was asked.

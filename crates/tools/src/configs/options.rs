@@ -15,6 +15,8 @@ pub const LINE: CommandLine = CommandLine {
         "--bootstrap-server localhost:9092 --alter --topic events --add-config retention.ms=3600000",
         "--bootstrap-server localhost:9092 --alter --topic events --add-config cleanup.policy=[compact,delete]",
         "--bootstrap-server localhost:9092 --alter --broker-defaults --delete-config message.max.bytes",
+        "--bootstrap-server localhost:9092 --alter --user alice --add-config producer_byte_rate=1048576",
+        "--bootstrap-server localhost:9092 --alter --user alice --add-config SCRAM-SHA-256=[password=secret]",
     ],
 };
 

@@ -77,7 +77,7 @@ pub async fn rows(admin: &Admin, name: &str, group: &Group) -> Result<Vec<Row>, 
         place: place.clone(),
         leader_epoch: committed.get(place).map(|row| row.leader_epoch).filter(|epoch| *epoch >= 0),
         committed: committed.get(place).map(|row| row.offset),
-        end: ends.get(place).and_then(|end| end.as_ref().ok()).map(|end| end.offset),
+        end: ends.get(place).and_then(|end| end.as_ref().ok().copied()),
         consumer,
     };
     let mut members: Vec<&Member> = group.members.iter().filter(|one| !one.assigned.is_empty()).collect();

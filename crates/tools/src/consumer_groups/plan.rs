@@ -51,7 +51,7 @@ async fn ends(admin: &Admin, places: &[Place], sentinel: i64) -> Result<Plan, St
     let mut plan = Vec::new();
     for place in places {
         match found.remove(place) {
-            Some(Ok(offset)) => plan.push((place.clone(), offset.offset)),
+            Some(Ok(offset)) => plan.push((place.clone(), offset)),
             Some(Err(error)) => return Err(failed(place, sentinel, &error)),
             None => {}
         }

@@ -26,7 +26,6 @@ const DEFAULT_CONFIG: i8 = 5;
 pub struct Topic {
     pub name: String,
     pub id: Uuid,
-    pub is_internal: bool,
     pub partitions: Vec<Partition>,
 }
 
@@ -112,12 +111,7 @@ pub async fn topics(
             });
             match found.last_mut().filter(|last| last.name == name) {
                 Some(last) => last.partitions.extend(partitions),
-                None => found.push(Topic {
-                    name,
-                    id: topic.topic_id,
-                    is_internal: topic.is_internal,
-                    partitions: partitions.collect(),
-                }),
+                None => found.push(Topic { name, id: topic.topic_id, partitions: partitions.collect() }),
             }
         }
         let Some(next) = response.next_cursor else { return Ok(found) };
@@ -133,8 +127,7 @@ fn from_metadata(metadata: &MetadataResponse, names: &[String]) -> Vec<Topic> {
         };
         let mut partitions: Vec<Partition> = topic.partitions.iter().map(partition_of_metadata).collect();
         partitions.sort_by_key(|partition| partition.index);
-        let (id, is_internal) = (topic.topic_id, topic.is_internal);
-        found.push(Topic { name: name.to_string(), id, is_internal, partitions });
+        found.push(Topic { name: name.to_string(), id: topic.topic_id, partitions });
     }
     found.sort_by(|a, b| a.name.cmp(&b.name));
     found
