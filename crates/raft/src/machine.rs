@@ -243,6 +243,21 @@ impl Raft {
         }
     }
 
+    /// The leader that this node follows: its address for controllers.
+    pub fn followed(&self) -> Option<Destination> {
+        let id = match &self.role {
+            Role::Follower(role) => role.leader,
+            _ => return None,
+        };
+        let told = self.destination(id, self.role.leader_endpoints());
+        told.or_else(|| self.destination(id, self.quorum.voters().endpoints(id)))
+    }
+
+    /// The name of the listener by which controllers reach each other.
+    pub fn listener(&self) -> &str {
+        &self.settings.listener
+    }
+
     pub fn high_watermark(&self) -> Option<Offset> {
         self.high_watermark
     }

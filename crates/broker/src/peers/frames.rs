@@ -62,12 +62,16 @@ pub(super) fn greeting(
     correlation_id: i32,
     client_id: &str,
 ) -> Result<Vec<Chunk>, EncodeError> {
-    let request = ApiVersionsRequest {
+    encode(Request::ApiVersions(api_versions_request()), version, correlation_id, client_id)
+}
+
+/// Asks what the peer supports, and says what software asks.
+pub fn api_versions_request() -> ApiVersionsRequest {
+    ApiVersionsRequest {
         client_software_name: Str::from_static(SOFTWARE_NAME),
         client_software_version: Str::from_static(env!("CARGO_PKG_VERSION")),
         ..Default::default()
-    };
-    encode(Request::ApiVersions(request), version, correlation_id, client_id)
+    }
 }
 
 /// A version that the peer does not know is answered in version 0, with the row of the ones that it does.

@@ -20,6 +20,8 @@ use crate::event::{Address, ConnectionId, Effect, Event};
 
 use peer::{Peer, Step};
 
+pub use frames::api_versions_request;
+
 /// Names for Kafka's configurations; times in milliseconds.
 #[derive(Clone, Debug)]
 pub struct PeerSettings {

@@ -38,9 +38,6 @@ impl Quorum {
             active.controller.begin_sessions(turn.now.wall_ms);
         }
         self.timers.start(turn.now);
-        for (caller, request) in std::mem::take(&mut self.held) {
-            self.on_controller_request(caller, request, turn);
-        }
     }
 
     fn controller_config(&self) -> ControllerConfig {

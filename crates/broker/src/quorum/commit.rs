@@ -71,6 +71,7 @@ impl Quorum {
             || self.own.awaits().is_some_and(|offset| offset <= last)
             || kraft_version != self.published_kraft_version;
         if self.published.is_some() && delta.is_empty() && !awaited {
+            self.quiet_through = last;
             return;
         }
         if self.published.is_none() && image.finalized_metadata_version().is_none() {
@@ -88,6 +89,15 @@ impl Quorum {
             let message = Message::Image { image, changes, offset: last, kraft_version };
             let to = ActorId::Shard(ShardId(u16::try_from(shard).unwrap_or(0)));
             turn.effects.push(Effect::Send { to, message });
+        }
+    }
+
+    /// What a heartbeat tells: the shards have applied everything up to here that concerns them.
+    pub(super) fn known_to_shards(&self) -> i64 {
+        let applied = self.applied_by_shards();
+        match self.published {
+            Some(published) if applied >= published => applied.max(self.quiet_through),
+            _ => applied,
         }
     }
 

@@ -1,11 +1,13 @@
 //! Requests that the controller decides, from shards and from the controller's own listeners.
 
 use metadata::controller::{Outcome, TopicPermissions, list_partition_reassignments};
-use protocol::messages::AllocateProducerIdsRequest;
+use protocol::messages::{AllocateProducerIdsRequest, EnvelopeRequest};
 use protocol::{ErrorCode, Request, Response, Str};
+use raft::RoleName;
 
+use super::remote::Asker;
 use super::reply::Caller;
-use super::{Quorum, Turn};
+use super::{Quorum, Turn, envelope};
 use crate::event::{Level, ShardId};
 use crate::shard::Call;
 
@@ -20,10 +22,16 @@ impl Quorum {
             return self.refuse(caller, turn);
         }
         if let Some(asked) = super::wire::to_raft(&request, caller.version(), &self.node.cluster_id) {
+            if caller.is_own() && self.raft.role() != RoleName::Leader {
+                return self.ask_controller(Asker::Caller(caller), request, turn);
+            }
             return self.ask_raft(caller, asked, turn);
         }
+        if let Request::Envelope(envelope) = &*request {
+            return self.on_envelope(caller, envelope, turn);
+        }
         if self.active.is_none() {
-            return self.held.push((caller, request));
+            return self.on_request_to_standby(caller, request, turn);
         }
         let version = caller.version();
         let forwarded = caller.is_forwarded();
@@ -67,7 +75,46 @@ impl Quorum {
                 let outcome = self.decide(turn, |c, _| c.allocate_producer_ids(&request));
                 self.carry_out(outcome, caller, Response::AllocateProducerIds, turn);
             }
+            Request::AlterPartitionReassignments(request) => {
+                let outcome = self.decide(turn, |c, _| c.alter_partition_reassignments(&request));
+                self.carry_out(outcome, caller, Response::AlterPartitionReassignments, turn);
+            }
+            Request::CreateAcls(request) => {
+                let outcome = self.decide(turn, |c, context| c.create_acls(&request, context));
+                self.carry_out(outcome, caller, Response::CreateAcls, turn);
+            }
+            Request::DeleteAcls(request) => {
+                let outcome = self.decide(turn, |c, _| c.delete_acls(&request));
+                self.carry_out(outcome, caller, Response::DeleteAcls, turn);
+            }
+            Request::AlterClientQuotas(request) => {
+                let outcome = self.decide(turn, |c, _| c.alter_client_quotas(&request));
+                self.carry_out(outcome, caller, Response::AlterClientQuotas, turn);
+            }
             other => self.on_broker_request(other, caller, turn),
+        }
+    }
+
+    /// Another node decides, or nobody yet: this node's own requests go there, others are told to.
+    fn on_request_to_standby(&mut self, caller: Caller, request: Box<Request>, turn: &mut Turn<'_>) {
+        if caller.is_own() {
+            return self.ask_controller(Asker::Caller(caller), request, turn);
+        }
+        if let Request::ListPartitionReassignments(request) = &*request {
+            let response = list_partition_reassignments(self.loader.head(), request);
+            return self.answer(caller, Response::ListPartitionReassignments(response), turn);
+        }
+        self.answer_refusal(caller, &request, ErrorCode::NotController, turn);
+    }
+
+    fn on_envelope(&mut self, caller: Caller, request: &EnvelopeRequest, turn: &mut Turn<'_>) {
+        let Caller::Connection(call, listener) = caller else { return self.refuse(caller, turn) };
+        match envelope::unwrap(request) {
+            Ok((inner, request)) => {
+                let caller = Caller::Enveloped(call, listener, inner);
+                self.on_controller_request(caller, Box::new(request), turn);
+            }
+            Err(error) => self.answer(Caller::Connection(call, listener), envelope::refuse(error), turn),
         }
     }
 
@@ -90,12 +137,20 @@ impl Quorum {
                 let outcome = self.decide(turn, |c, _| c.register_controller(&request));
                 self.carry_out(outcome, caller, Response::ControllerRegistration, turn);
             }
+            Request::AlterPartition(request) => {
+                let outcome = self.decide(turn, |c, _| c.alter_partition(&request, version));
+                self.carry_out(outcome, caller, Response::AlterPartition, turn);
+            }
+            Request::AssignReplicasToDirs(request) => {
+                let outcome = self.decide(turn, |c, _| c.assign_replicas_to_dirs(&request));
+                self.carry_out(outcome, caller, Response::AssignReplicasToDirs, turn);
+            }
             _ => self.refuse(caller, turn),
         }
     }
 
-    fn refuse(&mut self, caller: Caller, turn: &mut Turn<'_>) {
-        if let Caller::Connection(call, _) = caller {
+    pub(super) fn refuse(&mut self, caller: Caller, turn: &mut Turn<'_>) {
+        if let Caller::Connection(call, _) | Caller::Enveloped(call, _, _) = caller {
             self.close_call(&call, turn);
         }
     }
@@ -180,13 +235,8 @@ fn room_for(response: &Response) -> u64 {
     }
 }
 
-/// The same answer, saying that this node does not decide any more.
-pub(super) fn not_controller(response: &Response, _version: i16) -> Response {
-    refused_with(response, ErrorCode::NotController)
-}
-
 /// The same answer, saying that nothing of it was done.
-fn refused_with(response: &Response, error: ErrorCode) -> Response {
+pub(super) fn refused_with(response: &Response, error: ErrorCode) -> Response {
     let code = error.code();
     let mut response = response.clone();
     match &mut response {
@@ -204,6 +254,12 @@ fn refused_with(response: &Response, error: ErrorCode) -> Response {
         Response::BrokerRegistration(reply) => reply.error_code = code,
         Response::BrokerHeartbeat(reply) => reply.error_code = code,
         Response::ControllerRegistration(reply) => reply.error_code = code,
+        Response::AlterPartition(reply) => reply.error_code = code,
+        Response::AssignReplicasToDirs(reply) => reply.error_code = code,
+        Response::AlterPartitionReassignments(reply) => reply.error_code = code,
+        Response::CreateAcls(reply) => reply.results.iter_mut().for_each(|one| one.error_code = code),
+        Response::DeleteAcls(reply) => reply.filter_results.iter_mut().for_each(|one| one.error_code = code),
+        Response::AlterClientQuotas(reply) => reply.entries.iter_mut().for_each(|one| one.error_code = code),
         _ => {}
     }
     response

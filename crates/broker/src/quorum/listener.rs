@@ -20,16 +20,22 @@ pub(crate) const SERVED: &[ApiKey] = &[
     ApiKey::ApiVersions,
     ApiKey::CreateTopics,
     ApiKey::DeleteTopics,
+    ApiKey::CreateAcls,
+    ApiKey::DeleteAcls,
     ApiKey::AlterConfigs,
     ApiKey::CreatePartitions,
     ApiKey::ElectLeaders,
     ApiKey::IncrementalAlterConfigs,
+    ApiKey::AlterPartitionReassignments,
     ApiKey::ListPartitionReassignments,
+    ApiKey::AlterClientQuotas,
     ApiKey::Vote,
     ApiKey::BeginQuorumEpoch,
     ApiKey::EndQuorumEpoch,
     ApiKey::DescribeQuorum,
+    ApiKey::AlterPartition,
     ApiKey::UpdateFeatures,
+    ApiKey::Envelope,
     ApiKey::FetchSnapshot,
     ApiKey::DescribeCluster,
     ApiKey::BrokerRegistration,
@@ -37,6 +43,7 @@ pub(crate) const SERVED: &[ApiKey] = &[
     ApiKey::UnregisterBroker,
     ApiKey::AllocateProducerIds,
     ApiKey::ControllerRegistration,
+    ApiKey::AssignReplicasToDirs,
     ApiKey::AddRaftVoter,
     ApiKey::RemoveRaftVoter,
     ApiKey::UpdateRaftVoter,
@@ -170,10 +177,7 @@ impl Quorum {
             ));
             return response;
         }
-        let listener = match caller {
-            Caller::Connection(_, listener) => listener.as_str(),
-            _ => "",
-        };
+        let listener = caller.listener().unwrap_or_default();
         for voter in self.raft.voters().iter() {
             let endpoint = voter.endpoints.iter().find(|one| one.listener.eq_ignore_ascii_case(listener));
             if let Some(endpoint) = endpoint.or(voter.endpoints.first()) {
@@ -199,12 +203,7 @@ impl Quorum {
             Ok(request) => request,
             Err(refusal) => return self.answer(caller, refusal, turn),
         };
-        let listener = match &caller {
-            Caller::Connection(_, listener) => listener.clone(),
-            _ => super::open::controller_endpoints(&self.node)
-                .first()
-                .map_or(String::new(), |endpoint| endpoint.listener.clone()),
-        };
+        let listener = caller.listener().unwrap_or(self.raft.listener()).to_owned();
         self.last_token += 1;
         self.asked.insert(self.last_token, caller);
         self.raft_step(Input::Request { token: Token(self.last_token), listener, request }, turn);
@@ -214,6 +213,7 @@ impl Quorum {
         let Some(caller) = self.asked.remove(&token.0) else { return };
         let api_key = match &caller {
             Caller::Connection(call, _) => call.api_key,
+            Caller::Enveloped(_, _, inner) => inner.api_key,
             _ => wire::api_key(&answer),
         };
         let response = wire::from_raft(api_key, answer, caller.version());

@@ -6,13 +6,19 @@ mod active;
 mod batches;
 mod commit;
 mod controllers;
+mod envelope;
 mod flush;
 pub mod format;
 mod listener;
 mod log;
 mod metrics;
+mod network;
 mod open;
 mod own_broker;
+mod own_remote;
+mod refusals;
+mod registration;
+mod remote;
 mod reply;
 mod snapshot;
 mod snapshots;
@@ -20,6 +26,10 @@ mod snapshots;
 mod tests;
 mod timers;
 mod wire;
+mod wire_answers;
+mod wire_requests;
+#[cfg(test)]
+mod wire_tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -40,7 +50,9 @@ use crate::metrics::Metrics;
 use active::Active;
 use flush::Flushing;
 use log::MetadataLog;
+use network::Network;
 use own_broker::OwnBroker;
+use remote::Remote;
 use reply::{Caller, Waiting};
 
 pub(crate) use listener::SERVED;
@@ -78,13 +90,17 @@ pub struct Quorum {
     /// The image that the shards were last told of: its last offset.
     published: Option<i64>,
     published_kraft_version: i16,
+    /// Nothing that concerns shards was committed behind what was published up to this offset.
+    quiet_through: i64,
     /// Published with topics deleted: their names are free when every shard has applied it.
     deletion_published: Option<i64>,
     /// What each shard has applied.
     shards: Vec<i64>,
     waiting: Vec<Waiting>,
-    /// Requests that came before this node was the active controller.
-    held: Vec<(Caller, Box<protocol::Request>)>,
+    /// To the other nodes of the quorum.
+    network: Network,
+    /// To the active controller, where another node is it.
+    remote: Remote,
     connections: BTreeMap<ConnectionId, Connection>,
     asked: BTreeMap<u64, Caller>,
     last_token: u64,
@@ -97,7 +113,6 @@ pub struct Quorum {
     incarnation_id: Uuid,
     snapshots: snapshots::Progress,
     timers: timers::Timers,
-    told_unreachable: bool,
     stopping: bool,
     is_failed: bool,
 }
@@ -110,6 +125,16 @@ impl Quorum {
         }
         let turn = &mut Turn { now, effects };
         self.log.set_time(now.wall_ms);
+        let event = self.network.on_event(now, event, turn.effects);
+        let event = event.and_then(|event| self.remote.on_event(now, event, turn.effects));
+        match event {
+            None => {}
+            Some(event) => self.on_event(event, turn),
+        }
+        self.settle(turn);
+    }
+
+    fn on_event(&mut self, event: Event, turn: &mut Turn<'_>) {
         match event {
             Event::ConnectionOpened { connection, listener, peer, .. } => {
                 let opened = Connection::new(listener, peer, "User:ANONYMOUS".into());
@@ -119,21 +144,25 @@ impl Quorum {
                 self.connections.remove(&connection);
             }
             Event::Frame { connection, bytes } => self.on_frame(connection, bytes, turn),
+            // of nobody here
             Event::Dialed { .. } | Event::DialFailed { .. } => {}
             Event::Message { from, message } => self.on_message(from, message, turn),
             Event::DiskDone { token, result } => self.on_disk_done(token, result, turn),
-            Event::Tick => self.raft_step(Input::Tick, turn),
+            Event::Tick => {
+                self.network.on_tick(turn.now, turn.effects);
+                self.remote.on_tick(turn.now, turn.effects);
+                self.raft_step(Input::Tick, turn);
+            }
             Event::ReadMetrics => self.report_metrics(turn),
             Event::Shutdown => self.begin_shutdown(turn),
         }
-        self.settle(turn);
     }
 
     fn on_message(&mut self, from: ActorId, message: Message, turn: &mut Turn<'_>) {
         let ActorId::Shard(shard) = from else { return };
         match message {
             Message::ControllerRequest { id, context, request } => {
-                let caller = Caller::Shard { shard, id, version: context.api_version };
+                let caller = Caller::Shard { shard, id, context: Box::new(context) };
                 self.on_controller_request(caller, request, turn);
             }
             Message::ImageApplied { offset } => {
@@ -170,12 +199,14 @@ impl Quorum {
             }
             self.apply_committed(turn);
             self.claim(turn);
+            let mut heard = self.hear_peers(turn);
             self.poll_own_broker(turn);
+            heard |= self.poll_remote(turn);
             self.publish(turn);
             self.release(turn);
             self.poll_timers(turn);
             let after = (self.applied, self.published, self.waiting.len(), self.own.state());
-            if self.outputs.is_empty() && before == after {
+            if self.outputs.is_empty() && before == after && !heard {
                 break;
             }
         }
@@ -191,7 +222,7 @@ impl Quorum {
                     self.fail(format!("quorum-state cannot be written: {error}"), turn);
                 }
             }
-            Output::Send { to, correlation, .. } => self.on_unreachable(to, correlation, turn),
+            Output::Send { to, correlation, request } => self.send_to_peer(to, correlation, request, turn),
             Output::Answer { token, answer } => self.on_raft_answer(token, answer, turn),
             Output::Flush { generation } => self.flushing.want(generation),
             Output::HighWatermark(offset) => self.high_watermark = self.high_watermark.max(offset),
@@ -201,19 +232,14 @@ impl Quorum {
         }
     }
 
-    /// Connections to other controllers are not made yet: their requests fail at once.
-    fn on_unreachable(&mut self, to: raft::Destination, correlation: u64, turn: &mut Turn<'_>) {
-        if !self.told_unreachable {
-            self.told_unreachable = true;
-            let text =
-                format!("controller {} at {}:{} is not reached: one node alone", to.id, to.host, to.port);
-            turn.log(Level::Warning, text);
-        }
-        let code = raft::Code::BROKER_NOT_AVAILABLE;
-        self.raft_step(Input::Failed { correlation, code }, turn);
-    }
-
-    fn on_leader_changed(&mut self, leader: Option<types::NodeId>, _: LeaderEpoch, turn: &mut Turn<'_>) {
+    fn on_leader_changed(&mut self, leader: Option<types::NodeId>, epoch: LeaderEpoch, turn: &mut Turn<'_>) {
+        let text = match leader {
+            Some(id) if id == self.node.node_id => format!("this node leads the quorum in epoch {epoch}"),
+            Some(id) => format!("node {id} leads the quorum in epoch {epoch}"),
+            None => format!("nobody leads the quorum in epoch {epoch}"),
+        };
+        turn.log(Level::Info, text);
+        self.remote.keep_only(leader, turn.effects);
         if leader != Some(self.node.node_id) && self.active.take().is_some() {
             self.fail_waiting(turn);
             self.own.lost_controller();

@@ -16,7 +16,9 @@ use types::{NodeId, Offset, Uuid};
 use super::batches::{self};
 use super::flush::Flushing;
 use super::log::MetadataLog;
+use super::network::Network;
 use super::own_broker::OwnBroker;
+use super::remote::Remote;
 use super::snapshot::{self, BOOTSTRAP_FILE};
 use super::{Quorum, snapshots, timers};
 use crate::config::NodeConfig;
@@ -62,11 +64,15 @@ impl Quorum {
         let raft = Raft::start(settings, random.fork(), quorum, durable, now, &mut log, &mut outputs)?;
         let incarnation_id = super::format::new_id(&mut random);
         let shards = if node.is_broker { usize::from(node.shards.max(1)) } else { 0 };
+        let request_timeout_ms =
+            u64::try_from(config.i64("controller.quorum.request.timeout.ms")).unwrap_or(2000);
+        let network = Network::new(node.node_id, request_timeout_ms, random.fork());
+        let remote = Remote::new(node.node_id, &mut random);
         let mut quorum = Quorum {
             timers: timers::Timers::new(&config),
             snapshots: snapshots::Progress::new(&config, now.wall_ms),
             offline: Default::default(),
-            own: OwnBroker::new(node.is_broker, previous_broker_epoch),
+            own: OwnBroker::new(&node, &config, previous_broker_epoch),
             node,
             config,
             random,
@@ -84,13 +90,14 @@ impl Quorum {
             metrics: Metrics::default(),
             shards: vec![-1; shards],
             waiting: Vec::new(),
-            held: Vec::new(),
+            remote,
+            network,
+            quiet_through: -1,
             connections: Default::default(),
             asked: Default::default(),
             last_token: 0,
             flushing: Flushing::default(),
             incarnation_id,
-            told_unreachable: false,
             stopping: false,
             is_failed: false,
         };
@@ -101,7 +108,11 @@ impl Quorum {
     /// The log was replaced by a snapshot: the state is read anew.
     pub(super) fn reload(&mut self, turn: &mut super::Turn<'_>) {
         match load(&mut self.log, VoterSet::default()) {
-            Ok((loader, applied, _)) => (self.loader, self.applied) = (loader, applied),
+            Ok((loader, applied, _)) => {
+                (self.loader, self.applied) = (loader, applied);
+                // what has gone with the log's beginning is told by no delta: the shards compare
+                self.published = None;
+            }
             Err(error) => self.fail(error.to_string(), turn),
         }
     }

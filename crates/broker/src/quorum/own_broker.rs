@@ -1,11 +1,14 @@
-//! What this node registers of itself as the controller. The broker in the same process: unfenced when its shards have caught
-//! up. Its life is the process's, so it needs no heartbeats: the session is renewed whenever sessions are looked at.
+//! The broker in the same process, while this node is the active controller: unfenced when its shards have caught up. Its
+//! life is the process's, so it needs no heartbeats: the session is renewed whenever sessions are looked at. Under
+//! another node's controller see `own_remote`.
+//!
+//! Starting -> Registered -> (Unfencing here) -> Running; fenced by another controller: Registered again.
 
-use protocol::messages::broker_registration_request::{Feature, Listener};
-use protocol::messages::{BrokerHeartbeatRequest, BrokerRegistrationRequest};
-use protocol::{ApiKey, Str};
+use metadata::configs::StaticConfig;
+use protocol::{ApiKey, ErrorCode};
 
 use super::{Quorum, Turn};
+use crate::config::NodeConfig;
 use crate::event::{DirectoryIndex, Effect};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,7 +16,7 @@ pub(super) enum State {
     /// No broker in this process.
     Absent,
     Starting,
-    /// Registered in this epoch by a record at this offset or below.
+    /// Registered in this epoch by a record at this offset or below, and fenced.
     Registered {
         epoch: i64,
         offset: i64,
@@ -30,15 +33,22 @@ pub(super) enum State {
 
 #[derive(Debug)]
 pub(super) struct OwnBroker {
-    state: State,
+    pub(super) state: State,
     previous_epoch: i64,
     was_ready: bool,
+    pub(super) remote: super::own_remote::Progress,
 }
 
 impl OwnBroker {
-    pub fn new(is_broker: bool, previous_epoch: i64) -> OwnBroker {
-        let state = if is_broker { State::Starting } else { State::Absent };
-        OwnBroker { state, previous_epoch, was_ready: false }
+    pub fn new(node: &NodeConfig, config: &StaticConfig, previous_epoch: i64) -> OwnBroker {
+        let state = if node.is_broker { State::Starting } else { State::Absent };
+        let remote = super::own_remote::Progress::new(config);
+        OwnBroker { state, previous_epoch, was_ready: false, remote }
+    }
+
+    /// Of the life before, where it ended cleanly.
+    pub fn previous_epoch(&self) -> i64 {
+        self.previous_epoch
     }
 
     pub fn state(&self) -> State {
@@ -62,10 +72,17 @@ impl OwnBroker {
         }
     }
 
-    /// Another node controls now, which has to be told of this broker by request.
+    /// Another node controls now: what was not committed yet may never be.
     pub fn lost_controller(&mut self) {
-        if self.state != State::Absent {
+        if matches!(self.state, State::Registered { .. } | State::Unfencing { .. }) {
             self.state = State::Starting;
+        }
+    }
+
+    /// Clients may come; said once.
+    pub fn become_ready(&mut self, turn: &mut Turn<'_>) {
+        if !std::mem::replace(&mut self.was_ready, true) {
+            turn.effects.push(Effect::Ready);
         }
     }
 }
@@ -75,14 +92,18 @@ impl Quorum {
         if self.own.state != State::Starting {
             return;
         }
-        let request = self.registration();
+        let request = self.broker_registration();
         let version = ApiKey::BrokerRegistration.versions().max;
         let outcome =
             self.decide(turn, |controller, context| controller.register_broker(&request, version, context));
         let Some(outcome) = outcome else { return };
         let code = outcome.reply.error_code;
+        if code == ErrorCode::DuplicateBrokerRegistration.code() {
+            // the session of the life before is not over yet: asked again when fencing is looked at
+            return;
+        }
         if code != 0 {
-            let error = protocol::ErrorCode::from(code);
+            let error = ErrorCode::from(code);
             return self.fail(format!("this broker is not registered: {}", error.message()), turn);
         }
         if let Some((reply, offset)) = self.append(outcome, turn) {
@@ -90,47 +111,10 @@ impl Quorum {
         }
     }
 
-    fn registration(&self) -> BrokerRegistrationRequest {
-        let listener = |listener: &crate::config::Listener| Listener {
-            name: Str::from(&*listener.name),
-            host: Str::from(&*listener.advertised_host),
-            port: listener.advertised_port,
-            security_protocol: security_protocol(&listener.security_protocol),
-        };
-        let feature = |(name, min, max): (&'static str, i16, i16)| Feature {
-            name: Str::from_static(name),
-            min_supported_version: min,
-            max_supported_version: max,
-        };
-        let mut log_dirs: Vec<_> = self.node.log_directories.iter().map(|directory| directory.id).collect();
-        log_dirs.sort();
-        BrokerRegistrationRequest {
-            broker_id: self.node.node_id.0,
-            cluster_id: Str::from(&*self.node.cluster_id),
-            incarnation_id: self.incarnation_id,
-            listeners: self.node.listeners.iter().filter(|one| !one.is_controller).map(listener).collect(),
-            features: metadata::features::supported_features().into_iter().map(feature).collect(),
-            rack: self.node.rack.as_deref().map(Str::from),
-            is_migrating_zk_broker: false,
-            log_dirs,
-            previous_broker_epoch: self.own.previous_epoch,
-        }
-    }
-
-    /// What a broker tells of itself in a heartbeat.
-    pub(super) fn own_heartbeat(&self, epoch: i64) -> BrokerHeartbeatRequest {
-        BrokerHeartbeatRequest {
-            broker_id: self.node.node_id.0,
-            broker_epoch: epoch,
-            current_metadata_offset: self.applied_by_shards(),
-            want_fence: false,
-            want_shut_down: false,
-            offline_log_dirs: self.offline.iter().copied().collect(),
-            cordoned_log_dirs: Some(Vec::new()),
-        }
-    }
-
     pub(super) fn poll_own_broker(&mut self, turn: &mut Turn<'_>) {
+        if self.active.is_none() {
+            self.poll_own_remote(turn);
+        }
         match self.own.state {
             State::Starting => self.register_own_broker(turn),
             State::Registered { epoch, offset } if self.applied_by_shards() >= offset => {
@@ -138,16 +122,24 @@ impl Quorum {
             }
             State::Unfencing { epoch, offset } if self.applied_by_shards() >= offset => {
                 self.own.state = State::Running { epoch };
-                if !std::mem::replace(&mut self.own.was_ready, true) {
-                    turn.effects.push(Effect::Ready);
-                }
+                self.own.become_ready(turn);
             }
-            State::Absent if !self.own.was_ready && self.published.is_some() => {
-                self.own.was_ready = true;
-                turn.effects.push(Effect::Ready);
-            }
+            // the controller before this one had not heard of it for too long
+            State::Running { epoch } if self.is_fenced_here() => self.unfence_own_broker(epoch, turn),
+            State::Absent if self.is_caught_up() => self.own.become_ready(turn),
             _ => {}
         }
+    }
+
+    fn is_fenced_here(&self) -> bool {
+        let Some(active) = &self.active else { return false };
+        let known = active.controller.image().cluster.broker(self.node.node_id.0);
+        known.is_some_and(|broker| broker.fenced)
+    }
+
+    /// A controller serves from when it has read what was committed as it came.
+    fn is_caught_up(&self) -> bool {
+        self.raft.leader().is_some() && self.raft.high_watermark().is_some_and(|at| self.applied >= at)
     }
 
     fn unfence_own_broker(&mut self, epoch: i64, turn: &mut Turn<'_>) {
@@ -158,8 +150,14 @@ impl Quorum {
         });
         let Some(outcome) = outcome else { return };
         let (code, fenced) = (outcome.reply.error_code, outcome.reply.is_fenced);
-        if code != 0 || fenced {
-            return self.fail(format!("this broker stays fenced (error {code})"), turn);
+        if code != 0 {
+            // another one was registered under this id, or this one was unregistered
+            self.own.state = State::Starting;
+            return;
+        }
+        if fenced {
+            // its shards have not seen its registration yet
+            return;
         }
         if let Some((_, offset)) = self.append(outcome, turn) {
             self.own.state = State::Unfencing { epoch, offset };
@@ -171,25 +169,10 @@ impl Quorum {
     /// The own controller's listeners and features, on record where the cluster's version has such records: an upgrade
     /// of features asks every voter's.
     pub(super) fn register_own_controller(&mut self, turn: &mut Turn<'_>) {
-        use protocol::messages::controller_registration_request as m;
-        let listener = |listener: &crate::config::Listener| m::Listener {
-            name: Str::from(&*listener.name),
-            host: Str::from(&*listener.advertised_host),
-            port: listener.advertised_port,
-            security_protocol: security_protocol(&listener.security_protocol),
-        };
-        let feature = |(name, min, max): (&'static str, i16, i16)| m::Feature {
-            name: Str::from_static(name),
-            min_supported_version: min,
-            max_supported_version: max,
-        };
-        let request = m::ControllerRegistrationRequest {
-            controller_id: self.node.node_id.0,
-            incarnation_id: self.incarnation_id,
-            zk_migration_ready: false,
-            listeners: self.node.listeners.iter().filter(|one| one.is_controller).map(listener).collect(),
-            features: metadata::features::supported_features().into_iter().map(feature).collect(),
-        };
+        if self.is_controller_registered() {
+            return;
+        }
+        let request = self.controller_registration();
         // an older cluster refuses it, and does without
         let outcome = self.decide(turn, |controller, _| controller.register_controller(&request));
         if let Some(outcome) = outcome {
@@ -213,14 +196,6 @@ impl Quorum {
         if let Some(outcome) = outcome {
             self.append(outcome, turn);
         }
-    }
-}
-
-fn security_protocol(name: &str) -> i16 {
-    match name {
-        "SSL" => 1,
-        "SASL_PLAINTEXT" => 2,
-        "SASL_SSL" => 3,
-        _ => 0,
+        self.own.remote.hurry();
     }
 }

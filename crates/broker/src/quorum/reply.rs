@@ -1,10 +1,11 @@
 //! Answers that wait for their records: to be committed, and applied by every shard.
 
-use protocol::{ApiKey, Response};
+use protocol::{ApiKey, ErrorCode, Response};
 
-use super::{Quorum, Turn};
+use super::envelope::Inner;
+use super::{Quorum, Turn, envelope};
 use crate::event::{ActorId, Effect, Level, ShardId};
-use crate::message::{Message, ProducerIdBlock, WorkId};
+use crate::message::{Message, ProducerIdBlock, RequestContext, WorkId};
 use crate::shard::{Call, answer};
 
 /// Who is to be answered.
@@ -13,10 +14,12 @@ pub(super) enum Caller {
     Shard {
         shard: ShardId,
         id: WorkId,
-        version: i16,
+        context: Box<RequestContext>,
     },
-    /// A connection of this actor.
+    /// A connection of this actor, and its listener.
     Connection(Call, String),
+    /// A client of a broker, which passes its request on over a connection of this actor.
+    Enveloped(Call, String, Inner),
     /// A shard that wants producer ids.
     ProducerIds(ShardId),
 }
@@ -24,9 +27,23 @@ pub(super) enum Caller {
 impl Caller {
     pub fn version(&self) -> i16 {
         match self {
-            Caller::Shard { version, .. } => *version,
+            Caller::Shard { context, .. } => context.api_version,
             Caller::Connection(call, _) => call.api_version,
+            Caller::Enveloped(_, _, inner) => inner.api_version,
             Caller::ProducerIds(_) => ApiKey::AllocateProducerIds.versions().max,
+        }
+    }
+
+    /// Whether it is of this node, which sees to it that whoever controls decides.
+    pub fn is_own(&self) -> bool {
+        matches!(self, Caller::Shard { .. } | Caller::ProducerIds(_))
+    }
+
+    /// The listener that the request came in on.
+    pub fn listener(&self) -> Option<&str> {
+        match self {
+            Caller::Connection(_, listener) | Caller::Enveloped(_, listener, _) => Some(listener),
+            Caller::Shard { .. } | Caller::ProducerIds(_) => None,
         }
     }
 
@@ -79,6 +96,9 @@ impl Quorum {
                 turn.effects.push(Effect::Send { to: ActorId::Shard(shard), message });
             }
             Caller::Connection(call, _) => self.answer_call(&call, &response, turn),
+            Caller::Enveloped(call, _, inner) => {
+                self.answer_call(&call, &envelope::wrap_answer(&inner, &response), turn);
+            }
         }
     }
 
@@ -99,15 +119,9 @@ impl Quorum {
     /// Leadership is gone before these were committed: who asked has to ask the next leader.
     pub(super) fn fail_waiting(&mut self, turn: &mut Turn<'_>) {
         for one in std::mem::take(&mut self.waiting) {
-            match one.caller {
-                Caller::Connection(call, _) => self.close_call(&call, turn),
-                // the shard's client asks again; the records may be committed by then
-                caller => {
-                    let version = caller.version();
-                    let response = super::controllers::not_controller(&one.response, version);
-                    self.answer(caller, response, turn);
-                }
-            }
+            // whoever asked may ask again; the records may be committed by then
+            let response = super::controllers::refused_with(&one.response, ErrorCode::NotController);
+            self.answer(one.caller, response, turn);
         }
     }
 }

@@ -76,8 +76,15 @@ impl Quorum {
             let no_op = (self.timers.no_op_ms > 0).then_some(self.timers.no_op_at);
             next = [next, no_op, Some(self.timers.fence_at)].into_iter().flatten().min();
         }
-        if let Some(ms) = next {
-            turn.effects.push(Effect::WakeAt { monotonic_us: ms.saturating_mul(1000) });
+        let has_leader = self.active.is_some() || self.raft.followed().is_some();
+        let all = [
+            next.map(|ms| ms.saturating_mul(1000)),
+            self.network.deadline(),
+            self.remote.deadline(has_leader),
+            self.own_deadline(),
+        ];
+        if let Some(monotonic_us) = all.into_iter().flatten().min() {
+            turn.effects.push(Effect::WakeAt { monotonic_us });
         }
     }
 }
