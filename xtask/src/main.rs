@@ -11,6 +11,8 @@ mod fuzz;
 mod install;
 mod metadata_referee;
 mod process;
+mod quorum_nodes;
+mod quorum_referee;
 mod shell;
 mod sim;
 mod storage_referee;
@@ -41,6 +43,8 @@ enum Command {
     StorageReferee(storage_referee::StorageReferee),
     /// Apache Kafka reads our metadata log and we read its
     MetadataReferee(metadata_referee::MetadataReferee),
+    /// Apache Kafka's controllers and ours in one quorum, leaders of both killed
+    QuorumReferee(quorum_referee::QuorumReferee),
     /// Seeds of the simulator: a whole node with its clients, network and disk, and what goes wrong with them
     Sim(sim::Sim),
     /// Installs what the tests need, and passes them all
@@ -60,6 +64,7 @@ fn main() -> Result<()> {
         Command::Compat(compat) => compat.run(),
         Command::StorageReferee(referee) => referee.run(),
         Command::MetadataReferee(referee) => referee.run(),
+        Command::QuorumReferee(referee) => referee.run(),
         Command::Sim(sim) => sim.run(),
         Command::Test => ci::test(),
         Command::Tidy => tidy::run(),

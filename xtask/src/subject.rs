@@ -80,7 +80,7 @@ impl Settings {
         format!("127.0.0.1:{}", self.port)
     }
 
-    fn write_properties(&self, controller_port: u16) -> Result<PathBuf> {
+    pub fn write_properties(&self, controller_port: u16) -> Result<PathBuf> {
         let mut text = format!(
             "process.roles=broker,controller\nnode.id=1\ncontroller.quorum.bootstrap.servers=127.0.0.1:{controller_port}\n\
              controller.listener.names=CONTROLLER\n\
@@ -150,7 +150,7 @@ impl Settings {
         command
     }
 
-    fn kafka(&self, class: &str) -> Result<Command> {
+    pub fn kafka(&self, class: &str) -> Result<Command> {
         let logging = root().join("compat/java/log4j2.properties");
         let mut command = self.pinned("java");
         command
@@ -178,7 +178,8 @@ pub fn build(kind: Kind) -> Result<()> {
     cargo(&["build", "--release", "--quiet", "--package", "barnabas"])
 }
 
-fn binary() -> Result<PathBuf> {
+/// Barnabas' release binary, or the one that `BARNABAS_BINARY` names.
+pub fn binary() -> Result<PathBuf> {
     let path = match std::env::var_os("BARNABAS_BINARY") {
         Some(path) => PathBuf::from(path),
         None => root().join("target/release/barnabas"),
