@@ -4,6 +4,7 @@ mod support;
 
 use broker::event::{ConnectionId, Event};
 use bytes::Bytes;
+use platform::FileSystem;
 use protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use protocol::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
 use protocol::messages::offset_fetch_request::OffsetFetchRequestGroup;
@@ -316,5 +317,33 @@ fn a_topic_made_again_has_no_committed_offsets() {
         let expected: Vec<_> =
             ["one", "three", "two"].map(|group| (group.to_owned(), vec![("t".to_owned(), 8)])).into();
         assert_eq!(all_committed(&mut node, connection, &["one", "two", "three"]), expected);
+    }
+}
+
+#[test]
+fn a_damaged_batch_leaves_its_groups_without_a_coordinator() {
+    // a byte of a record's value, and one of a header that a start does not look at
+    for damaged_byte in [140, 16] {
+        let (mut node, connection) = ready(1);
+        for offset in 0..100 {
+            assert_eq!(commit_of(&mut node, connection, "t", "g", offset), 0);
+        }
+        node.step(0, Event::Shutdown);
+        node.run();
+        let written = |partition: &i32| {
+            let path = format!("/data/__consumer_offsets-{partition}/00000000000000000000.log");
+            node.files.read(path.as_ref()).is_ok_and(|bytes| !bytes.is_empty())
+        };
+        let partition = (0..5).find(written).expect("the group's records");
+        let path = format!("/data/__consumer_offsets-{partition}/00000000000000000000.log");
+        let mut bytes = node.files.read(path.as_ref()).unwrap();
+        bytes[damaged_byte] ^= 0x40;
+        node.files.write_atomically(path.as_ref(), &bytes).unwrap();
+        node.restart(1, false);
+        let connection = node.connect(0);
+        let (_, error, _) = committed(&mut node, connection, &["g"]).remove(0);
+        assert_eq!(error, ErrorCode::NotCoordinator.code(), "{damaged_byte}");
+        let told = node.log.iter().filter(|line| line.contains("groups are not loaded")).count();
+        assert_eq!(told, 1, "{:?}", node.log);
     }
 }

@@ -52,8 +52,8 @@ impl Shard {
         let end = partition.log.log_end_offset();
         let piece = if from < end { partition.log.read_bytes(from, PIECE_BYTES) } else { Ok(Bytes::new()) };
         let Some(groups) = self.groups.partitions.get_mut(&slot) else { return };
-        let next = piece.map(|bytes| replay(&mut groups.coordinator, &bytes, from));
-        match next {
+        let read = piece.map_err(|error| error.to_string());
+        match read.and_then(|bytes| replay(&mut groups.coordinator, &bytes, from)) {
             Ok((next, refused)) => {
                 if refused > 0 {
                     let text = format!("{}: {refused} records of groups are unreadable", partition.name());
@@ -66,6 +66,7 @@ impl Shard {
                     self.finish_loading(turn, slot);
                 }
             }
+            // half of the commits are worse than none: nobody coordinates these groups, as with Kafka
             Err(error) => {
                 turn.log(Level::Error, format!("{}: groups are not loaded: {error}", partition.name()));
                 self.groups.partitions.remove(&slot);
@@ -96,28 +97,29 @@ impl Shard {
     }
 }
 
-/// Replays whole batches; gives the offset after them and how many records could not be read.
-fn replay(coordinator: &mut GroupShard, bytes: &Bytes, from: Offset) -> (Offset, usize) {
+/// Replays whole batches; gives the offset after them and how many records are none of a group's. An error where
+/// a batch is damaged.
+fn replay(coordinator: &mut GroupShard, bytes: &Bytes, from: Offset) -> Result<(Offset, usize), String> {
     let mut next = from;
     let mut refused = 0;
     for batch in Batches::new(bytes) {
-        let Ok(batch) = batch else {
-            refused += 1;
-            break;
-        };
-        refused += replay_batch(coordinator, &batch, from);
-        next = batch.next_offset();
+        let replayed = batch.map_err(|error| error.to_string()).and_then(|batch| {
+            refused += replay_batch(coordinator, &batch, from)?;
+            Ok(batch.next_offset())
+        });
+        next = replayed.map_err(|error| format!("the batch at {next} is unreadable: {error}"))?;
     }
-    (next, refused)
+    Ok((next, refused))
 }
 
-fn replay_batch(coordinator: &mut GroupShard, batch: &Batch<'_>, from: Offset) -> usize {
-    let Ok(data) = batch.data(BATCH_BYTES_MAX) else { return 1 };
+fn replay_batch(coordinator: &mut GroupShard, batch: &Batch<'_>, from: Offset) -> Result<usize, String> {
+    batch.verify_crc().map_err(|error| error.to_string())?;
+    let data = batch.data(BATCH_BYTES_MAX).map_err(|error| error.to_string())?;
     let data = Bytes::from(data.into_owned());
     let transaction = batch.is_transactional().then(|| batch.producer_id());
     let mut refused = 0;
     for record in batch.records(&data) {
-        let Ok(record) = record else { return refused + 1 };
+        let record = record.map_err(|error| error.to_string())?;
         if record.offset < from {
             continue;
         }
@@ -134,5 +136,5 @@ fn replay_batch(coordinator: &mut GroupShard, batch: &Batch<'_>, from: Offset) -
         let replayed = coordinator.replay(&ReplayRecord { offset: record.offset, key, value, transaction });
         refused += usize::from(replayed.is_err());
     }
-    refused
+    Ok(refused)
 }
