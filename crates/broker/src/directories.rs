@@ -26,6 +26,7 @@ pub struct Directories(pub Vec<StartedDirectory>);
 /// A partition's directory that was found at the start and belongs to one shard.
 #[derive(Clone, Debug)]
 pub struct FoundLog {
+    /// Without a topic's id where a crash has lost the file that says it, before a flush of any record.
     pub id: TopicIdPartition,
     pub directory: DirectoryIndex,
     pub found: PartitionDirectory,
@@ -51,7 +52,14 @@ impl Directories {
                 if found.kind == DirectoryKind::Delete {
                     started.directory.remove_directory(&found.path)?;
                 }
-                let (DirectoryKind::Current, Some(topic_id)) = (found.kind, found.topic_id) else { continue };
+                if found.kind != DirectoryKind::Current {
+                    continue;
+                }
+                if found.topic_id.is_none() && !started.directory.has_records(&found.path)? {
+                    // whoever is given the name takes it over
+                    continue;
+                }
+                let topic_id = found.topic_id.unwrap_or(Uuid::ZERO);
                 let id = TopicIdPartition { topic_id, partition: found.partition.partition };
                 let ShardId(shard) = shard_of(&id, shards);
                 if let Some(logs) = by_shard.get_mut(usize::from(shard)) {

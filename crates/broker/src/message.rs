@@ -223,6 +223,8 @@ pub struct CheckpointPart {
     pub at_once: bool,
     /// A log was cut: the shard appends nothing to it before it is told that the file is on the disk.
     pub awaited: bool,
+    /// The image that the shard had applied: what that has deleted is not among the entries.
+    pub image_offset: i64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -13,14 +13,19 @@ use crate::message::Message;
 const READ_BYTES: usize = 1 << 20;
 
 impl Quorum {
-    /// Applies whole batches up to the high watermark.
+    /// Applies whole batches up to the high watermark, or to one that deletes topics: that is published alone, so that
+    /// no image has both a topic's end and its namesake's beginning.
     pub(super) fn apply_committed(&mut self, turn: &mut Turn<'_>) {
-        while self.applied < self.high_watermark && !self.is_failed {
+        while self.applied < self.high_watermark && !self.is_failed && !self.has_unpublished_deletion() {
             if let Err(reason) = self.apply_some() {
                 return self.fail(reason, turn);
             }
         }
         self.consider_snapshot(turn);
+    }
+
+    fn has_unpublished_deletion(&self) -> bool {
+        self.published.is_some() && self.loader.deletes_topics()
     }
 
     fn apply_some(&mut self) -> Result<(), String> {
@@ -47,6 +52,9 @@ impl Quorum {
             }
             self.applied = batch.next_offset();
             self.snapshots.note(batch.size() as u64, batch.max_timestamp());
+            if self.has_unpublished_deletion() {
+                break;
+            }
         }
         if self.applied == before {
             return Err(format!("no batch at offset {before} of the metadata log"));

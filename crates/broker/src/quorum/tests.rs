@@ -10,6 +10,7 @@ use metadata::image::MetadataImage;
 use platform::memory::MemoryFileSystem;
 use platform::{FileSystem, Random, Time};
 use protocol::messages::create_topics_request::{CreatableTopic, CreateTopicsRequest};
+use protocol::messages::delete_topics_request::DeleteTopicsRequest;
 use protocol::{ApiKey, ErrorCode, Request, RequestHeader, Response, ResponseHeader, Str, Writer};
 use raft::{Endpoint, ReplicaKey, VersionRange, Voter};
 use types::{NodeId, Uuid};
@@ -102,6 +103,8 @@ struct Node {
     wake: Option<u64>,
     /// The shards do not say what they have applied.
     slow_shards: bool,
+    /// Flushes wait here while this is some.
+    held_flushes: Option<VecDeque<Effect>>,
     /// Effects until the process dies.
     left: usize,
 }
@@ -137,6 +140,7 @@ impl Node {
             stopped: false,
             wake: None,
             slow_shards: false,
+            held_flushes: None,
             left,
         };
         started.carry_out(effects);
@@ -158,7 +162,14 @@ impl Node {
             let Some(left) = self.left.checked_sub(1) else { return };
             self.left = left;
             let mut follow = Vec::new();
-            let event = match effect {
+            let event = match (effect, &mut self.held_flushes) {
+                (effect @ Effect::Flush { .. }, Some(held)) => {
+                    held.push_back(effect);
+                    continue;
+                }
+                (effect, _) => effect,
+            };
+            let event = match event {
                 Effect::Flush { token, files, directories, .. } => {
                     files.iter().for_each(|file| file.sync().unwrap());
                     directories.iter().for_each(|path| self.file_system.sync_directory(path).unwrap());
@@ -211,6 +222,15 @@ impl Node {
         }
     }
 
+    fn delete_topic(&mut self, name: &str) {
+        let request = DeleteTopicsRequest {
+            topic_names: vec![Str::from(name.to_owned())],
+            timeout_ms: 1000,
+            ..Default::default()
+        };
+        self.ask(5, Request::DeleteTopics(request));
+    }
+
     fn create_topic(&mut self, name: &str) {
         let topic = CreatableTopic {
             name: Str::from(name.to_owned()),
@@ -219,15 +239,19 @@ impl Node {
             ..Default::default()
         };
         let request = CreateTopicsRequest { topics: vec![topic], timeout_ms: 1000, validate_only: false };
+        self.ask(7, Request::CreateTopics(request));
+    }
+
+    fn ask(&mut self, api_version: i16, request: Request) {
         let context = RequestContext {
             connection: ConnectionId(1),
             listener: ListenerId(0),
             peer: "127.0.0.1:1".parse().unwrap(),
             client_id: None,
             principal: "User:ANONYMOUS".into(),
-            api_version: 7,
+            api_version,
         };
-        let request = Box::new(Request::CreateTopics(request));
+        let request = Box::new(request);
         let message = Message::ControllerRequest { id: WorkId(1), context, request };
         self.step(Event::Message { from: ActorId::Shard(ShardId(0)), message });
     }
@@ -300,6 +324,40 @@ fn an_answer_waits_for_the_shards() {
     assert!(node.replies.is_empty());
     node.step(Event::Message { from: ActorId::Shard(ShardId(1)), message: Message::ImageApplied { offset } });
     assert_eq!(node.replies.len(), 1);
+}
+
+/// The new topic may belong to another shard than the old one, whose directory must be out of its way.
+#[test]
+fn no_image_has_a_topics_end_and_its_namesakes_beginning() {
+    let file_system = Arc::new(MemoryFileSystem::new(1));
+    format_directory(&*file_system);
+    let mut node = Node::start(&file_system, 2, 1);
+    node.create_topic("one");
+    node.slow_shards = true;
+    node.held_flushes = Some(VecDeque::new());
+    // the first flush is under way, the others share the next one and are committed at once
+    node.create_topic("two");
+    node.delete_topic("one");
+    node.create_topic("one");
+    let before = node.images.len();
+    while let Some(held) = node.held_flushes.replace(VecDeque::new()).filter(|held| !held.is_empty()) {
+        let running = node.held_flushes.take();
+        node.carry_out(held.into());
+        node.held_flushes = running;
+    }
+    for (turn, expected) in [&["two"][..], &["one", "two"]].into_iter().enumerate() {
+        // one to each shard: that of `two` alone came first
+        assert_eq!(node.images.len(), before + 2 * (turn + 2));
+        assert_eq!(node.topics(), expected);
+        let offset = node.images.last().unwrap().1;
+        for shard in [ShardId(0), ShardId(1)] {
+            node.step(Event::Message {
+                from: ActorId::Shard(shard),
+                message: Message::ImageApplied { offset },
+            });
+        }
+    }
+    assert_eq!(node.replies.len(), 4);
 }
 
 #[test]

@@ -24,6 +24,8 @@ enum Job {
         told: Vec<ShardId>,
         directory: DirectoryIndex,
     },
+    /// Of the log directory itself.
+    Names,
 }
 
 /// What is planned and what is under way.
@@ -47,6 +49,10 @@ impl Disk {
     /// Something is under way.
     pub fn is_busy(&self) -> bool {
         !self.jobs.is_empty()
+    }
+
+    pub fn writes_files(&self) -> bool {
+        self.jobs.values().any(|job| matches!(job, Job::File { .. }))
     }
 
     pub fn want_flush(&mut self, directory: DirectoryIndex, slot: Slot) {
@@ -131,6 +137,14 @@ impl Shard {
         turn.effects.push(Effect::WriteFile { token, directory, path, content });
     }
 
+    /// Makes renames in a log directory last.
+    pub(super) fn sync_names(&mut self, turn: &mut Turn, directory: DirectoryIndex) -> Option<DiskToken> {
+        let path = self.directories.get(directory)?.directory.path().to_owned();
+        let token = self.disk.begin(Job::Names);
+        turn.effects.push(Effect::Flush { token, directory, files: Vec::new(), directories: vec![path] });
+        Some(token)
+    }
+
     pub(super) fn on_disk_done(
         &mut self,
         turn: &mut Turn,
@@ -152,8 +166,10 @@ impl Shard {
             (Some(Job::File { told, directory }), Ok(())) => {
                 told.into_iter().for_each(|shard| self.tell_written(turn, shard, directory));
             }
-            (None, Ok(())) => {}
+            (Some(Job::Names) | None, Ok(())) => {}
         }
+        self.untold.jobs.remove(&token);
+        self.tell_if_settled(turn);
         // a stop waits for every job, whatever kind comes last
         self.finish_stopping(turn);
     }

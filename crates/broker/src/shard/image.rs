@@ -13,7 +13,6 @@ use super::{Shard, Turn};
 use crate::event::{DirectoryIndex, DiskFailure, Level};
 use crate::handlers::find_coordinator::OFFSETS_TOPIC;
 use crate::log::{ReplicaLog, log_config};
-use crate::message::Message;
 use crate::partition::Partition;
 use crate::partitions::Slot;
 use crate::routing::shard_of;
@@ -49,7 +48,7 @@ impl Shard {
                 self.apply(turn, &old, &changes);
             }
         }
-        turn.send_quorum(Message::ImageApplied { offset });
+        self.tell_applied(turn, offset);
     }
 
     fn apply(&mut self, turn: &mut Turn, old: &MetadataImage, changes: &Delta) {
@@ -58,6 +57,7 @@ impl Shard {
             gone.into_iter().for_each(|id| self.delete_partition(turn, &id));
         }
         if !changes.topics_deleted.is_empty() {
+            self.untold.forgets = true;
             self.forget_in_checkpoints(turn);
         }
         let topics = changes.topics_deleted.iter().filter_map(|id| old.topics.by_id(*id));
@@ -225,7 +225,8 @@ impl Shard {
         let unique = self.unique_name();
         match started.directory.rename_partition(partition.log.0, DirectoryKind::Delete, unique) {
             Ok(path) => {
-                self.doomed.push((turn.now.wall_ms.saturating_add(delay_ms), partition.directory, path))
+                self.doomed.push((turn.now.wall_ms.saturating_add(delay_ms), partition.directory, path));
+                self.untold.renamed_in.insert(partition.directory);
             }
             Err(error) => {
                 let (directory, reason) = (partition.directory, error.to_string());
@@ -246,7 +247,7 @@ impl Shard {
         let (known, strays): (BTreeMap<_, _>, BTreeMap<_, _>) =
             std::mem::take(&mut self.found_logs).into_iter().partition(|(id, _)| is_known(id));
         self.found_logs = known;
-        for stray in strays.into_values() {
+        for stray in strays.into_values().chain(std::mem::take(&mut self.nobodys_logs)) {
             let unique = self.unique_name();
             let Some(started) = self.directories.get(stray.directory) else { continue };
             let text = match started.directory.rename_directory(&stray.found, DirectoryKind::Stray, unique) {

@@ -25,6 +25,9 @@ type Line = (Arc<str>, i32, i64);
 const KINDS: [CheckpointKind; 3] =
     [CheckpointKind::RecoveryPoint, CheckpointKind::LogStart, CheckpointKind::HighWatermark];
 
+/// A line about a deleted topic in these would be believed of its next namesake.
+const DELETED_FROM: [CheckpointKind; 2] = [CheckpointKind::LogStart, CheckpointKind::RecoveryPoint];
+
 impl Shard {
     fn slots(&self) -> Vec<Slot> {
         self.partitions.all_slots().collect()
@@ -102,7 +105,7 @@ impl Shard {
 
     /// Topics were deleted: what the files say of them goes too.
     pub(super) fn forget_in_checkpoints(&mut self, turn: &mut Turn) {
-        for kind in [CheckpointKind::LogStart, CheckpointKind::RecoveryPoint] {
+        for kind in DELETED_FROM {
             self.checkpoint_at_once(turn, kind);
         }
     }
@@ -138,7 +141,8 @@ impl Shard {
             (!partition.offline).then_some((partition.directory, topic, partition.id.partition, offset.0))
         };
         let entries = self.partitions.iter().filter_map(entry).collect();
-        let part = CheckpointPart { kind, entries, last, at_once, awaited };
+        let image_offset = self.cluster.offset();
+        let part = CheckpointPart { kind, entries, last, at_once, awaited, image_offset };
         if self.id == ShardId(0) {
             self.on_checkpoint_part(turn, ShardId(0), part);
         } else {
@@ -159,6 +163,7 @@ impl Shard {
         if (from == self.id || at_once || awaited) && !last {
             self.write_checkpoint(turn, kind);
         }
+        self.tell_if_settled(turn);
         self.finish_stopping(turn);
     }
 
@@ -180,6 +185,15 @@ impl Shard {
         } else {
             turn.send(shard, Message::RecoveryPointsWritten { directory });
         }
+    }
+
+    /// Shard 0: every shard has said what it has without what this image has deleted, and no file is being written.
+    pub(super) fn is_forgotten(&self, image_offset: i64) -> bool {
+        let shards = (0..self.node.shards.max(1)).map(ShardId);
+        let mut parts = shards.flat_map(|shard| DELETED_FROM.map(|kind| (kind, shard)));
+        let said =
+            |key| self.checkpoints.parts.get(&key).is_some_and(|part| part.image_offset >= image_offset);
+        parts.all(said) && !self.disk.writes_files()
     }
 
     fn lines(&self, kind: CheckpointKind) -> Option<BTreeMap<DirectoryIndex, Vec<Line>>> {
@@ -237,6 +251,7 @@ impl Shard {
                 self.on_log_error(turn, slot, &error);
             }
         }
+        not_closed.extend(self.sync_names_at_the_end(turn));
         not_closed.into_iter().for_each(|directory| self.stop_uncleanly(turn, directory));
         KINDS.into_iter().for_each(|kind| self.checkpoint(turn, kind, true));
         // whoever asks now, through another shard too, is told to go elsewhere

@@ -2,6 +2,7 @@
 //! `step` takes one event; `end_of_turn` follows the last event of a turn and settles what the turn has changed.
 
 pub(crate) mod answer;
+mod applied;
 mod compaction;
 mod connections;
 mod controller;
@@ -121,10 +122,12 @@ pub struct Shard {
     pub(crate) told_full_until: u64,
     /// Found at the start and not opened yet.
     found_logs: BTreeMap<TopicIdPartition, FoundLog>,
+    nobodys_logs: Vec<FoundLog>,
     /// The configuration that was read last, by topic: its partitions follow each other.
     topic_configs: Option<(Uuid, image::TopicConfigs)>,
     /// Directories of deleted partitions, and when they are to be removed.
     doomed: Vec<(i64, DirectoryIndex, PathBuf)>,
+    untold: applied::Untold,
     checkpoints: keeping::Checkpoints,
     /// What the checkpoint files hold, so that what has not changed is not written again.
     checkpoints_written: BTreeMap<(CheckpointKind, DirectoryIndex), Bytes>,
@@ -145,6 +148,8 @@ pub struct Shard {
 impl Shard {
     pub fn new(options: ShardOptions) -> Shard {
         let ShardOptions { id, node, random, logs } = options;
+        let (nobodys, found): (Vec<_>, Vec<_>) =
+            logs.found.into_iter().partition(|found| found.id.topic_id == Uuid::ZERO);
         let slots = usize::try_from(node.settings.max_incremental_fetch_session_cache_slots).unwrap_or(0);
         // a copy draws what the shard itself draws, which nobody can see
         let following = follow::Following::new(&node, random.clone());
@@ -165,11 +170,13 @@ impl Shard {
             disk: Default::default(),
             directories: logs.directories,
             watches: BTreeMap::new(),
-            found_logs: logs.found.into_iter().map(|found| (found.id, found)).collect(),
+            found_logs: found.into_iter().map(|found| (found.id, found)).collect(),
+            nobodys_logs: nobodys,
             without_log: BTreeSet::new(),
             told_full_until: 0,
             topic_configs: None,
             doomed: Vec::new(),
+            untold: Default::default(),
             checkpoints: Default::default(),
             checkpoints_written: BTreeMap::new(),
             timers: Default::default(),

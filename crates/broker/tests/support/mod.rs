@@ -42,6 +42,8 @@ pub struct Node {
     /// A node that cannot go on is no failure of the test.
     pub fatal_allowed: bool,
     pub fatal: Vec<String>,
+    /// What each shard has said of its images, in order.
+    pub applied: Vec<(usize, i64)>,
     disk_worked: bool,
     loader: Loader,
     offset: i64,
@@ -113,6 +115,7 @@ impl Node {
             flushes: 0,
             fatal_allowed: false,
             fatal: Vec::new(),
+            applied: Vec::new(),
             disk_worked: false,
             loader: Loader::new(MetadataImage::default()),
             offset: 0,
@@ -218,7 +221,7 @@ impl Node {
         id
     }
 
-    fn topic_records(
+    pub fn topic_records(
         &mut self,
         name: &str,
         partitions: i32,
@@ -369,9 +372,18 @@ impl Node {
 
     pub fn release_disk(&mut self) {
         self.hold_disk = false;
-        for (shard, effect) in std::mem::take(&mut self.held) {
+        self.release_jobs(usize::MAX);
+    }
+
+    /// The first `count` disk jobs that wait are done; what they lead to may wait again.
+    pub fn release_jobs(&mut self, count: usize) {
+        let holds = std::mem::take(&mut self.hold_disk);
+        let count = count.min(self.held.len());
+        let jobs: Vec<_> = self.held.drain(..count).collect();
+        for (shard, effect) in jobs {
             self.carry_out(shard, vec![effect]);
         }
+        self.hold_disk = holds;
         self.run();
     }
 
@@ -439,6 +451,10 @@ impl Node {
                 }
                 let response = CreateTopicsResponse { topics, ..Default::default() };
                 Message::ControllerReply { id, response: Box::new(Response::CreateTopics(response)) }
+            }
+            Message::ImageApplied { offset } => {
+                let ActorId::Shard(shard) = from else { return };
+                return self.applied.push((usize::from(shard.0), offset));
             }
             _ => return,
         };

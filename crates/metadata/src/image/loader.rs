@@ -51,6 +51,12 @@ impl Loader {
         self.before.is_some()
     }
 
+    /// Topics were deleted since the last `publish`, and not in a transaction that is open.
+    pub fn deletes_topics(&self) -> bool {
+        let delta = self.before.as_ref().map_or(&self.delta, |before| &before.1);
+        !delta.topics_deleted.is_empty()
+    }
+
     /// What may be shown: nothing of an open transaction. Gives each change once.
     pub fn publish(&mut self) -> (MetadataImage, Delta) {
         match &mut self.before {

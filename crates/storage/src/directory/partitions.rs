@@ -7,9 +7,9 @@ use types::{Offset, TopicPartition, Uuid};
 
 use super::LogDirectory;
 use crate::config::LogConfig;
-use crate::error::{At, Result};
+use crate::error::{At, Error, Result};
 use crate::log::{Log, LogOptions, Opened};
-use crate::names::{DirectoryKind, parse_partition_directory, partition_directory};
+use crate::names::{DirectoryKind, LOG, parse_partition_directory, partition_directory};
 use crate::partition_metadata;
 
 /// A partition's directory, not opened.
@@ -79,6 +79,7 @@ impl LogDirectory {
         Log::open(options)
     }
 
+    /// Makes a log; refused where the name is still taken by another topic's records, or by nobody knows whose.
     pub fn create_log(
         &self,
         partition: &TopicPartition,
@@ -86,7 +87,31 @@ impl LogDirectory {
         config: Arc<LogConfig>,
         now_ms: i64,
     ) -> Result<Log> {
+        let path = self.partition_path(partition);
+        if topic_id.is_some() && self.file_system.exists(&path) {
+            let found = partition_metadata::read(&*self.file_system, &path)?;
+            let is_free = match found {
+                Some(_) => found == topic_id,
+                None => !self.has_records(&path)?,
+            };
+            if !is_free {
+                let whose = found.map_or("an unknown topic".to_owned(), |id| format!("topic {id}"));
+                return Err(Error::unreadable(&path, format!("the directory belongs to {whose}")));
+            }
+        }
         Log::create(self.log_options(partition, config, now_ms), topic_id)
+    }
+
+    /// Whether there is a record in a partition's directory that is not opened.
+    pub fn has_records(&self, path: &Path) -> Result<bool> {
+        let entries = self.file_system.read_directory(path).at(|| path.to_owned())?;
+        for entry in entries.iter().filter(|entry| entry.name.ends_with(LOG)) {
+            let file = path.join(&entry.name);
+            if self.file_system.file_size(&file).at(|| file.clone())? > 0 {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Renames a partition's directory so that its name is free: to be deleted, or stray. Readers' slices stay
