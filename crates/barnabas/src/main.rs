@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
+mod completion;
 mod daemon;
 mod names;
 mod node;
@@ -48,6 +49,7 @@ fn run(name: &str, mut arguments: Vec<OsString>) -> ExitCode {
         "check-config" => node::check_config(arguments),
         "server-stop" => stop::run(arguments),
         "storage" => storage::run(arguments.get(1..).unwrap_or_default()),
+        "completion" => completion::run(arguments.get(1..).unwrap_or_default()),
         "zookeeper-server-start" | "zookeeper-server-stop" => zookeeper::run(),
         "-V" | "--version" | "version" => {
             println!("barnabas {}", env!("CARGO_PKG_VERSION"));

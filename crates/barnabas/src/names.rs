@@ -15,12 +15,16 @@ A node:
 Topics and groups, in short:
   topics list|create|describe|alter|delete  for example: barnabas topics create orders --partitions 3
   groups list|describe|reset|delete
+                                            list and describe take --json, for programs
 
 Kafka's tools, with their own flags (kafka- may be left out):
   kafka-topics  kafka-configs  kafka-consumer-groups  kafka-groups  kafka-get-offsets  kafka-delete-records
   kafka-console-producer  kafka-console-consumer  kafka-log-dirs  kafka-dump-log  kafka-storage  kafka-cluster
   kafka-features  kafka-metadata-quorum  kafka-broker-api-versions  kafka-producer-perf-test
   kafka-consumer-perf-test  kafka-e2e-latency  kafka-verifiable-producer  kafka-verifiable-consumer
+
+In a shell:
+  completion bash|zsh|fish                  a script that completes all of these: barnabas completion --help
 
 Every command has --help. `bin/kafka-topics.sh` and the like are these commands under their usual names.
 

@@ -29,6 +29,9 @@ struct Start {
 
 /// Reads a properties file and says what is wrong or unknown in it. Exit code 1 where a node would not start.
 #[derive(Parser)]
+#[command(after_help = "Examples:
+  barnabas check-config config/server.properties
+  barnabas check-config config/server.properties --override num.partitions=3")]
 struct Check {
     file: PathBuf,
     #[arg(long = "override", value_name = "KEY=VALUE")]

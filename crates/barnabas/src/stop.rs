@@ -8,7 +8,12 @@ use rustix::process::{Pid, Signal, kill_process};
 
 /// Stops the nodes that run on this machine: each flushes its logs and ends.
 #[derive(Parser)]
-#[command(name = "kafka-server-stop.sh")]
+#[command(
+    name = "kafka-server-stop.sh",
+    after_help = "Examples:
+  kafka-server-stop.sh
+  kafka-server-stop.sh --node-id 1"
+)]
 struct Arguments {
     /// Only nodes started with a file that says this node.id
     #[arg(long, value_name = "ID")]

@@ -13,7 +13,7 @@ use crate::connecting::block_on;
 use crate::options::{CommandLine, Opt, Parsed, text};
 use crate::output::say;
 
-const LINE: CommandLine = CommandLine {
+pub const LINE: CommandLine = CommandLine {
     name: "broker-api-versions",
     about: "This tool helps to retrieve broker version information.",
     options: OPTIONS,

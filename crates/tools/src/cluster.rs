@@ -14,7 +14,7 @@ use crate::subcommands::{self, CONFIG, CONTROLLER, SERVER, Subcommand};
 
 const OLD_CONFIG: crate::argparse::Argument = value("--config", "file", "The old name of --command-config.");
 
-const COMMANDS: &[Subcommand] = &[
+pub const COMMANDS: &[Subcommand] = &[
     Subcommand {
         name: "cluster-id",
         line: &ArgumentLine {

@@ -17,12 +17,13 @@ use crate::options::{self, Parsed};
 use crate::output::say;
 use crate::{Stop, connecting, java};
 use formatter::Formatter;
+pub use options_of::LINE;
 use options_of::{Begin, Settings};
 
 const LOGGER: &str = "org.apache.kafka.tools.consumer.ConsoleConsumer";
 
 pub fn main(arguments: Vec<String>) -> ExitCode {
-    options::main(&options_of::LINE, arguments, run)
+    options::main(&LINE, arguments, run)
 }
 
 fn run(parsed: &Parsed) -> Result<(), Stop> {

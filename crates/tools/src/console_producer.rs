@@ -54,7 +54,7 @@ const OPTIONS: &[Opt] = &[
     text("topic", "name", "Where records go. Needed."),
 ];
 
-const LINE: CommandLine = CommandLine {
+pub const LINE: CommandLine = CommandLine {
     name: "console-producer",
     about: "This tool helps to read data from standard input and publish it to Kafka.",
     options: OPTIONS,

@@ -32,7 +32,7 @@ const OPTIONS: &[Opt] = &[
     text("topic", "name", "The topic to read."),
 ];
 
-const LINE: CommandLine = CommandLine {
+pub const LINE: CommandLine = CommandLine {
     name: "consumer-perf-test",
     about: "This tool is used to verify the consumer performance.",
     options: OPTIONS,

@@ -15,7 +15,7 @@ use crate::connecting::block_on;
 use crate::options::{CommandLine, Opt, Parsed, text};
 use crate::output::say;
 
-const LINE: CommandLine = CommandLine {
+pub const LINE: CommandLine = CommandLine {
     name: "delete-records",
     about: "This tool helps to delete records of the given partitions down to the specified offset.",
     options: OPTIONS,

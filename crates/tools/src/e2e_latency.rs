@@ -31,7 +31,7 @@ const OPTIONS: &[Opt] = &[
     text("topic", "name", "The topic; made where there is none. Needed."),
 ];
 
-const LINE: CommandLine = CommandLine {
+pub const LINE: CommandLine = CommandLine {
     name: "e2e-latency",
     about: "This tool measures end-to-end latency in Kafka by sending messages and timing their reception.",
     options: OPTIONS,

@@ -41,6 +41,11 @@ pub fn tool(noun: &str, arguments: &[String]) -> Option<(&'static str, Vec<Strin
     Some((tool, out))
 }
 
+/// The verbs behind a noun.
+pub fn verbs(noun: &str) -> Vec<&'static str> {
+    FORMS.iter().filter(|(of, ..)| *of == noun).map(|(_, verb, ..)| *verb).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

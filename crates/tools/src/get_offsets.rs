@@ -12,7 +12,7 @@ use crate::connecting::block_on;
 use crate::options::{CommandLine, Opt, Parsed, flag, text};
 use crate::output::say;
 
-const LINE: CommandLine = CommandLine {
+pub const LINE: CommandLine = CommandLine {
     name: "get-offsets",
     about: "An interactive shell for getting topic-partition offsets.",
     options: OPTIONS,

@@ -11,7 +11,7 @@ use crate::consumer_groups::every;
 use crate::options::{CommandLine, Opt, Parsed, flag, text};
 use crate::output::say;
 
-const LINE: CommandLine = CommandLine {
+pub const LINE: CommandLine = CommandLine {
     name: "groups",
     about: "This tool helps to list groups of all types.",
     options: OPTIONS,

@@ -8,6 +8,7 @@ mod admin;
 mod argparse;
 mod broker_api_versions;
 mod cluster;
+pub mod completion;
 mod configs;
 mod connecting;
 mod console_consumer;
@@ -24,6 +25,7 @@ mod get_offsets;
 mod groups;
 mod interrupted;
 mod java;
+mod json;
 mod latencies;
 mod log_dirs;
 mod metadata_quorum;
@@ -42,44 +44,76 @@ use stop::Stop;
 
 type Main = fn(Vec<String>) -> ExitCode;
 
+/// What a tool's command line may hold, in the three forms that Kafka's have.
+enum Line {
+    Options(&'static options::CommandLine),
+    Arguments(&'static argparse::ArgumentLine),
+    Words(&'static [subcommands::Subcommand]),
+}
+
 /// Every tool by its name without `kafka-`.
-const TOOLS: &[(&str, Main)] = &[
-    ("console-consumer", console_consumer::main),
-    ("console-producer", console_producer::main),
-    ("consumer-perf-test", consumer_perf_test::main),
-    ("e2e-latency", e2e_latency::main),
-    ("producer-perf-test", producer_perf_test::main),
-    ("verifiable-consumer", verifiable_consumer::main),
-    ("verifiable-producer", verifiable_producer::main),
+const TOOLS: &[(&str, Main, Line)] = &[
+    ("console-consumer", console_consumer::main, Line::Options(&console_consumer::LINE)),
+    ("console-producer", console_producer::main, Line::Options(&console_producer::LINE)),
+    ("consumer-perf-test", consumer_perf_test::main, Line::Options(&consumer_perf_test::LINE)),
+    ("e2e-latency", e2e_latency::main, Line::Options(&e2e_latency::LINE)),
+    ("producer-perf-test", producer_perf_test::main, Line::Arguments(&producer_perf_test::LINE)),
+    ("verifiable-consumer", verifiable_consumer::main, Line::Arguments(&verifiable_consumer::LINE)),
+    ("verifiable-producer", verifiable_producer::main, Line::Arguments(&verifiable_producer::LINE)),
     // what administers a cluster
-    ("broker-api-versions", broker_api_versions::main),
-    ("cluster", cluster::main),
-    ("configs", configs::main),
-    ("consumer-groups", consumer_groups::main),
-    ("delete-records", delete_records::main),
-    ("dump-log", dump_log::main),
-    ("features", features::main),
-    ("get-offsets", get_offsets::main),
-    ("groups", groups::main),
-    ("log-dirs", log_dirs::main),
-    ("metadata-quorum", metadata_quorum::main),
-    ("topics", topics::main),
+    ("broker-api-versions", broker_api_versions::main, Line::Options(&broker_api_versions::LINE)),
+    ("cluster", cluster::main, Line::Words(cluster::COMMANDS)),
+    ("configs", configs::main, Line::Options(&configs::LINE)),
+    ("consumer-groups", consumer_groups::main, Line::Options(&consumer_groups::LINE)),
+    ("delete-records", delete_records::main, Line::Options(&delete_records::LINE)),
+    ("dump-log", dump_log::main, Line::Options(&dump_log::LINE)),
+    ("features", features::main, Line::Words(features::COMMANDS)),
+    ("get-offsets", get_offsets::main, Line::Options(&get_offsets::LINE)),
+    ("groups", groups::main, Line::Options(&groups::LINE)),
+    ("log-dirs", log_dirs::main, Line::Options(&log_dirs::LINE)),
+    ("metadata-quorum", metadata_quorum::main, Line::Words(metadata_quorum::COMMANDS)),
+    ("topics", topics::main, Line::Options(&topics::LINE)),
 ];
 
 /// Runs the tool of this name (`topics` for kafka-topics.sh); None where there is no such tool.
 pub fn run(name: &str, arguments: Vec<OsString>) -> Option<ExitCode> {
     let arguments: Vec<String> =
         arguments.into_iter().map(|argument| argument.to_string_lossy().into_owned()).collect();
-    let (name, arguments) = friendly::tool(name, &arguments).unwrap_or((tool_name(name)?, arguments));
-    let (_, main) = TOOLS.iter().find(|(of, _)| *of == name)?;
-    Some(main(arguments))
+    if let Some((name, mut arguments)) = friendly::tool(name, &arguments) {
+        let before = arguments.len();
+        arguments.retain(|argument| argument != "--json");
+        if arguments.len() < before {
+            return Some(json::main(name, &arguments));
+        }
+        return Some(find(name)?(arguments));
+    }
+    Some(find(name)?(arguments))
 }
 
-fn tool_name(name: &str) -> Option<&'static str> {
-    names().find(|of| *of == name)
+fn find(name: &str) -> Option<Main> {
+    TOOLS.iter().find(|(of, ..)| *of == name).map(|(_, main, _)| *main)
 }
 
 /// The names that `run` knows.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    TOOLS.iter().map(|(name, _)| *name)
+    TOOLS.iter().map(|(name, ..)| *name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_help_has_examples() {
+        for (name, _, line) in TOOLS {
+            match line {
+                Line::Options(line) => assert!(!line.examples.is_empty(), "{name}"),
+                Line::Arguments(line) => assert!(!line.examples.is_empty(), "{name}"),
+                Line::Words(commands) => {
+                    let without = commands.iter().find(|command| command.line.examples.is_empty());
+                    assert!(without.is_none(), "{name}: {:?}", without.map(|command| command.name));
+                }
+            }
+        }
+    }
 }

@@ -13,7 +13,7 @@ use crate::connecting::block_on;
 use crate::options::{CommandLine, Opt, Parsed, flag, text};
 use crate::output::say;
 
-const LINE: CommandLine = CommandLine {
+pub const LINE: CommandLine = CommandLine {
     name: "log-dirs",
     about: "This tool helps to query log directory usage on the specified brokers.",
     options: OPTIONS,

@@ -15,7 +15,7 @@ use crate::connecting::block_on;
 use crate::output::say;
 use crate::subcommands::{self, CONFIG, CONTROLLER, SERVER, Subcommand};
 
-const COMMANDS: &[Subcommand] = &[
+pub const COMMANDS: &[Subcommand] = &[
     Subcommand {
         name: "describe",
         line: &ArgumentLine {
@@ -39,7 +39,9 @@ const COMMANDS: &[Subcommand] = &[
             program: "kafka-metadata-quorum",
             about: "Makes this node's controller a voter.",
             arguments: &[SERVER, CONTROLLER, CONFIG, switch("--dry-run", "Only says what would be done.")],
-            examples: &[],
+            examples: &[
+                "--bootstrap-controller localhost:9093 --command-config controller.properties add-controller",
+            ],
         },
         run: add,
     },

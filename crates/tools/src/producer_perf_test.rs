@@ -50,7 +50,7 @@ const ARGUMENTS: &[Argument] = &[
     switch("--payload-monotonic", "Payloads are numbers that grow."),
 ];
 
-static LINE: ArgumentLine = ArgumentLine {
+pub static LINE: ArgumentLine = ArgumentLine {
     program: "kafka-producer-perf-test",
     about: "This tool is used to verify the producer performance.",
     arguments: ARGUMENTS,

@@ -31,7 +31,7 @@ pub fn main(
     let Some(at) = found else {
         let usage = format!("usage: {program} [-h] {{{}}} ...", names.join(","));
         if arguments.iter().any(|argument| argument == "-h" || argument == "--help") {
-            println!("{usage}\n\nEach has a --help of its own.");
+            println!("{}", help(&usage, commands));
             return ExitCode::SUCCESS;
         }
         // an argument that is no name and no name's value
@@ -53,6 +53,22 @@ pub fn main(
         return ExitCode::FAILURE;
     };
     argparse::parse_and_run(command.line, &arguments, command.run)
+}
+
+/// All words, what each does, and good calls.
+fn help(usage: &str, commands: &[Subcommand]) -> String {
+    let width = commands.iter().map(|command| command.name.len()).max().unwrap_or(0);
+    let mut out = format!("{usage}\n\n");
+    for command in commands {
+        out.push_str(&format!("  {:width$}  {}\n", command.name, command.line.about));
+    }
+    out.push_str("\nEach has a --help of its own.\n\nexamples:");
+    for command in commands {
+        for example in command.line.examples {
+            out.push_str(&format!("\n  {} {example}", command.line.program));
+        }
+    }
+    out
 }
 
 pub const SERVER: argparse::Argument =

@@ -34,7 +34,7 @@ const ARGUMENTS: &[Argument] = &[
     value("--bootstrap-server", "HOST1:PORT1[,HOST2:PORT2[...]]", "Where the cluster is found. Needed."),
 ];
 
-static LINE: ArgumentLine = ArgumentLine {
+pub static LINE: ArgumentLine = ArgumentLine {
     program: "verifiable-consumer",
     about: "This tool consumes messages from a specific topic and emits consumer events as JSON objects to stdout.",
     arguments: ARGUMENTS,

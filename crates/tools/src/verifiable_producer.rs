@@ -31,7 +31,7 @@ const ARGUMENTS: &[Argument] = &[
     value("--bootstrap-server", "HOST1:PORT1[,HOST2:PORT2[...]]", "Where the cluster is found. Needed."),
 ];
 
-static LINE: ArgumentLine = ArgumentLine {
+pub static LINE: ArgumentLine = ArgumentLine {
     program: "verifiable-producer",
     about: "This tool produces increasing integers to the specified topic and prints JSON metadata to stdout on each \"send\" request.",
     arguments: ARGUMENTS,

@@ -17,6 +17,8 @@ use crate::admin::{Admin, java_text};
 use crate::connecting::block_on;
 use crate::options::Parsed;
 
+pub use options::LINE;
+
 pub fn main(arguments: Vec<String>) -> ExitCode {
     let line = arguments.join(" ");
     // the whole command line is part of what is said when the cluster refuses

@@ -22,9 +22,11 @@ use crate::connecting::block_on;
 use crate::options::Parsed;
 use crate::output::say;
 
+pub use describe::{Row, rows};
 pub use list::{every, kind};
 pub use options::LINE;
 pub use time::now;
+pub use view::{Member, group};
 
 pub fn main(arguments: Vec<String>) -> ExitCode {
     crate::options::main(&LINE, arguments, run)
@@ -97,7 +99,7 @@ fn named(error: &Error) -> Stop {
 }
 
 /// `--group` and its repetitions, or every group.
-async fn wanted(admin: &Admin, parsed: &Parsed) -> Result<Vec<String>, Stop> {
+pub async fn wanted(admin: &Admin, parsed: &Parsed) -> Result<Vec<String>, Stop> {
     if parsed.has("all-groups") {
         return list::names(admin).await;
     }

@@ -15,7 +15,7 @@ use crate::Stop;
 use crate::options::{CommandLine, Opt, Parsed, flag, integer, text};
 use crate::output::say;
 
-const LINE: CommandLine = CommandLine {
+pub const LINE: CommandLine = CommandLine {
     name: "dump-log",
     about: "This tool helps to parse a log file and dump its contents to the console, useful for debugging a seemingly \
             corrupt log segment.",

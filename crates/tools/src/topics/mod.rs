@@ -16,6 +16,9 @@ use crate::options::Parsed;
 use crate::output::say;
 use crate::{Stop, options as lines};
 
+pub use describe::{Partition, topics};
+pub use options::{LINE, check};
+
 pub fn main(arguments: Vec<String>) -> ExitCode {
     lines::main(&options::LINE, arguments, run)
 }
@@ -55,7 +58,7 @@ async fn list(admin: &Admin, parsed: &Parsed) -> Result<(), Stop> {
 }
 
 /// Names of the topics that --topic and --exclude-internal leave, sorted.
-fn names(metadata: &MetadataResponse, parsed: &Parsed) -> Result<Vec<String>, Stop> {
+pub fn names(metadata: &MetadataResponse, parsed: &Parsed) -> Result<Vec<String>, Stop> {
     let filter = parsed.value("topic")?.map(topic_filter).transpose()?;
     let excluded = parsed.has("exclude-internal");
     let kept = metadata.topics.iter().filter(|topic| !(excluded && topic.is_internal));
@@ -66,7 +69,7 @@ fn names(metadata: &MetadataResponse, parsed: &Parsed) -> Result<Vec<String>, St
 }
 
 /// As `names`, but that --topic fits none is an error unless --if-exists.
-fn existing(metadata: &MetadataResponse, parsed: &Parsed) -> Result<Vec<String>, Stop> {
+pub fn existing(metadata: &MetadataResponse, parsed: &Parsed) -> Result<Vec<String>, Stop> {
     let names = names(metadata, parsed)?;
     match parsed.value("topic")? {
         Some(topic) if names.is_empty() && !parsed.has("if-exists") => {
