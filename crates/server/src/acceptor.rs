@@ -83,6 +83,18 @@ impl Acceptor {
         }
     }
 
+    /// `socket.send.buffer.bytes` and `socket.receive.buffer.bytes` for the connections to come; None leaves the size
+    /// to the system.
+    pub fn set_buffers(&self, send: Option<usize>, receive: Option<usize>) -> io::Result<()> {
+        if let Some(send) = send {
+            sockopt::set_socket_send_buffer_size(&self.socket, send)?;
+        }
+        if let Some(receive) = receive {
+            sockopt::set_socket_recv_buffer_size(&self.socket, receive)?;
+        }
+        Ok(())
+    }
+
     /// From now on peers can connect.
     pub fn listen(&self) -> io::Result<()> {
         rustix::net::listen(&self.socket, self.backlog).map_err(|error| {
@@ -177,6 +189,21 @@ mod tests {
         let ports: Vec<u16> = acceptors.iter().map(|a| a.address().unwrap().port()).collect();
         assert!(ports.iter().all(|p| *p == ports[0] && *p != 0), "{ports:?}");
         assert!(acceptors[0].address().unwrap().ip().is_loopback());
+    }
+
+    #[test]
+    fn connections_inherit_the_buffers() {
+        let limits = ConnectionLimits::new(10, 10, Default::default());
+        let mut acceptors =
+            Acceptor::bind("127.0.0.1", 0, 50, ListenerId(0), Homes::Shards, &limits).unwrap();
+        let acceptor = &mut acceptors[0];
+        acceptor.set_buffers(Some(50_000), Some(60_000)).unwrap();
+        acceptor.listen().unwrap();
+        let _client = std::net::TcpStream::connect(acceptor.address().unwrap()).unwrap();
+        let Accepted::Connection(socket, ..) = acceptor.accept() else { panic!("nobody came") };
+        // the system counts its own needs too: twice as much
+        assert_eq!(sockopt::socket_send_buffer_size(&socket).unwrap(), 100_000);
+        assert_eq!(sockopt::socket_recv_buffer_size(&socket).unwrap(), 120_000);
     }
 
     #[test]
