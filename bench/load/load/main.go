@@ -29,17 +29,19 @@ type result struct {
 }
 
 var loads = map[string]func(settings) (result, error){
-	"create":   create,
-	"produce":  produce,
-	"single":   single,
-	"echo":     echo,
-	"stream":   stream,
-	"fetch":    fetch,
-	"drain":    drain,
-	"endtoend": endToEnd,
-	"first":    firstAck,
-	"members":  members,
-	"commits":  commits,
+	"create":    create,
+	"produce":   produce,
+	"single":    single,
+	"echo":      echo,
+	"stream":    stream,
+	"fetch":     fetch,
+	"drain":     drain,
+	"endtoend":  endToEnd,
+	"first":     firstAck,
+	"members":   members,
+	"commits":   commits,
+	"commitall": commitsOfAll,
+	"reload":    reload,
 }
 
 func main() {

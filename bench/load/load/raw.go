@@ -356,12 +356,21 @@ func findCoordinator(s settings, group string) error {
 
 // commits sends so many offset commits, one partition each, over the connections.
 func commits(s settings) (result, error) {
+	s.partitions = 1
+	return commitsOfAll(s)
+}
+
+// commitsOfAll sends so many requests, each with a commit for every partition of the topic.
+func commitsOfAll(s settings) (result, error) {
 	request := kmsg.NewPtrOffsetCommitRequest()
-	request.Version, request.Group, request.Generation = 8, "bench-commits", -1
-	part := kmsg.NewOffsetCommitRequestTopicPartition()
-	part.Offset = 42
+	request.Version, request.Group, request.Generation = 8, committer, -1
 	topic := kmsg.NewOffsetCommitRequestTopic()
-	topic.Topic, topic.Partitions = s.topic, append(topic.Partitions, part)
+	topic.Topic = s.topic
+	for i := range s.partitions {
+		part := kmsg.NewOffsetCommitRequestTopicPartition()
+		part.Partition, part.Offset = int32(i), 42
+		topic.Partitions = append(topic.Partitions, part)
+	}
 	request.Topics = append(request.Topics, topic)
 	bytes := frame(request)
 	if err := findCoordinator(s, request.Group); err != nil {
@@ -378,6 +387,57 @@ func commits(s settings) (result, error) {
 		}
 	}
 	return result{Count: int64(s.count / s.connections * s.connections), Seconds: since(start)}, nil
+}
+
+const committer = "bench-commits"
+
+// reload asks for a committed offset, again and again while the broker starts and loads the group.
+func reload(s settings) (result, error) {
+	request := kmsg.NewPtrOffsetFetchRequest()
+	request.Version, request.Group = 7, committer
+	topic := kmsg.NewOffsetFetchRequestTopic()
+	topic.Topic, topic.Partitions = s.topic, []int32{int32(s.partitions - 1)}
+	request.Topics = append(request.Topics, topic)
+	ask := frame(request)
+	start := time.Now()
+	for {
+		err := offsetFetched(s.bootstrap, ask)
+		if err == nil {
+			return result{Count: 1, Seconds: since(start)}, nil
+		}
+		if since(start) > s.seconds {
+			return result{}, err
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+}
+
+func offsetFetched(address string, ask []byte) error {
+	connection, err := net.Dial("tcp", address)
+	if err != nil {
+		return err
+	}
+	defer connection.Close()
+	_ = connection.SetDeadline(time.Now().Add(30 * time.Second))
+	var buffer []byte
+	for {
+		answer, err := exchange(connection, ask, &buffer)
+		if err != nil {
+			return err
+		}
+		response := kmsg.NewPtrOffsetFetchResponse()
+		response.Version = 7
+		if err := response.ReadFrom(answer[5:]); err != nil {
+			return err
+		}
+		if err := kerr.ErrorForCode(response.ErrorCode); err != nil {
+			return err
+		}
+		if found := response.Topics[0].Partitions[0]; found.Offset != 42 {
+			return fmt.Errorf("offset %d, error %d", found.Offset, found.ErrorCode)
+		}
+		return nil
+	}
 }
 
 func commitLoop(s settings, request []byte, count int) error {

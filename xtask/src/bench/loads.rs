@@ -45,6 +45,7 @@ pub const LOADS: &[Load] = &[
     Load { name: "recovery", about: "kill -9, then start to the first acknowledged record", run: recovery },
     Load { name: "members", about: "1,000 members join one group", run: members },
     Load { name: "commits", about: "1,000,000 offset commits", run: commits },
+    Load { name: "reload", about: "a start that reads 10,000,000 offset commits of one group", run: reload },
 ];
 
 const GIB: f64 = (1 << 30) as f64;
@@ -223,4 +224,35 @@ fn commits(bench: &Bench, party: Party) -> Result<Vec<Figure>> {
         measured(&subject, || bench.load(&settings.bootstrap(), "commits", &options(bench.sizes.commits)))?;
     subject.stop()?;
     Ok(vec![less("broker CPU", cpu, "s"), less("time", seen.number("seconds")?, "s")])
+}
+
+fn reload(bench: &Bench, party: Party) -> Result<Vec<Figure>> {
+    /// As many commits in one request.
+    const PARTITIONS: u64 = 1000;
+    let Some(settings) = bench.settings(party)? else { return Ok(Vec::new()) };
+    let subject = broker(bench, &settings, PARTITIONS)?;
+    let address = settings.bootstrap();
+    let requests = bench.sizes.reloaded_commits / PARTITIONS;
+    let options = |count: u64| {
+        [
+            ("connections", "4".to_owned()),
+            ("partitions", PARTITIONS.to_string()),
+            ("count", count.to_string()),
+        ]
+    };
+    bench.load(&address, "commitall", &options(requests))?;
+    subject.stop()?;
+    let start = Instant::now();
+    let subject = settings.launch()?;
+    let waiting = [("partitions", PARTITIONS.to_string()), ("seconds", "300".to_owned())];
+    bench.load(&address, "reload", &waiting).with_context(|| subject.log_tail())?;
+    let milliseconds = start.elapsed().as_secs_f64() * 1000.0;
+    let cpu = subject.cpu_seconds()?;
+    let resident = subject.resident_kib()? as f64 / 1024.0;
+    subject.stop()?;
+    Ok(vec![
+        less("start to the offset", milliseconds, "ms"),
+        less("broker CPU", cpu, "s"),
+        less("resident", resident, "MiB"),
+    ])
 }

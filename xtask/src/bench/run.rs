@@ -18,6 +18,7 @@ pub struct Sizes {
     pub many_partitions: u64,
     pub members: u64,
     pub commits: u64,
+    pub reloaded_commits: u64,
     pub recovery_bytes: u64,
 }
 
@@ -30,6 +31,7 @@ impl Sizes {
                 many_partitions: 100,
                 members: 20,
                 commits: 10_000,
+                reloaded_commits: 100_000,
                 recovery_bytes: 64 << 20,
             };
         }
@@ -39,6 +41,7 @@ impl Sizes {
             many_partitions: 1000,
             members: 1000,
             commits: 1_000_000,
+            reloaded_commits: 10_000_000,
             recovery_bytes: recovery_gib << 30,
         }
     }
