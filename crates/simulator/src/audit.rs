@@ -49,10 +49,19 @@ impl World {
         segments(self.files(machine), &paths.find(is_its_own)?)
     }
 
+    /// Without its partition.metadata nobody knows a directory again: what is in it is not kept before that is.
+    fn says_whose_it_is(&self, machine: MachineIndex, name: &str) -> bool {
+        let mut paths = self.machines[machine].directories.iter().map(|path| path.join(name));
+        paths.any(|path| self.files(machine).durable_size(&path.join("partition.metadata")) > Some(0))
+    }
+
     /// Up to where each log survives any loss of power from here on.
     pub fn note_durable(&mut self, machine: MachineIndex) {
         for (id, name) in self.partitions() {
             let mut end = None;
+            if !self.says_whose_it_is(machine, &name) {
+                continue;
+            }
             for segment in self.segments_of(machine, &id, &name).unwrap_or_default() {
                 let size = self.files(machine).durable_size(&segment.path);
                 let Ok(bytes) = self.files(machine).read(&segment.path) else { break };

@@ -34,9 +34,18 @@ pub struct Api<'a> {
     pub coverage: &'a mut Coverage,
     pub commands: Vec<Command>,
     pub last_correlation: &'a mut i32,
+    pub log: Option<&'a mut Vec<String>>,
 }
 
 impl Api<'_> {
+    /// A line for whoever replays a seed.
+    pub fn tell(&mut self, text: impl FnOnce() -> String) {
+        let (now, client) = (self.now, self.client);
+        if let Some(log) = &mut self.log {
+            log.push(format!("{:>12.6} client {client}: {}", now as f64 / 1e6, text()));
+        }
+    }
+
     pub fn connect(&mut self) {
         self.commands.push(Command::Connect);
     }

@@ -242,6 +242,7 @@ impl World {
             coverage: &mut self.coverage,
             commands: Vec::new(),
             last_correlation: &mut self.last_correlation,
+            log: self.log.as_mut(),
         };
         run(one.program.as_mut(), &mut api);
         for command in api.commands {

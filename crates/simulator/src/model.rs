@@ -90,6 +90,8 @@ pub struct Model {
     pub disturbed_at: u64,
     /// Times that power was lost: what is not synced may be gone.
     pub power_losses: u64,
+    /// Times that a node went down, however it did.
+    pub restarts: u64,
     /// Requests are not made up any more, everything must come to an end.
     pub calm: bool,
     /// No new batches: readers catch up.

@@ -47,6 +47,7 @@ impl World {
             self.model.generations.lose_power();
             self.machines[machine].must_lose_power = false;
         }
+        self.model.restarts += 1;
         self.model.generations.restart();
         // the worst since the last audit counts
         let since = &mut self.machines[machine].death;

@@ -196,6 +196,11 @@ impl Fetcher {
         data: &protocol::messages::fetch_response::PartitionData,
     ) {
         api.saw(ApiKey::Fetch, data.error_code);
+        api.tell(|| {
+            let code = ErrorCode::from(data.error_code);
+            let bytes = data.records.bytes().unwrap_or_default().len();
+            format!("fetched {id} from {}: {code}, {bytes} bytes, end {}", asked.offset, data.high_watermark)
+        });
         if !api.model.is_live(id.topic_id) {
             return;
         }

@@ -22,6 +22,8 @@ const IN_FLIGHT_MAX: usize = 5;
 struct Queued {
     number: u32,
     in_flight: bool,
+    /// The node's restarts when it was made.
+    restarts: u64,
 }
 
 /// What goes to one partition.
@@ -98,7 +100,7 @@ impl Producer {
             let producer = self.idempotent.then_some((sender.id as usize, lane.next_place));
             lane.next_sequence += count as i32;
             lane.next_place += 1;
-            lane.queue.push_back(Queued { number, in_flight: false });
+            lane.queue.push_back(Queued { number, in_flight: false, restarts: api.model.restarts });
             api.model.sent.push(Sent {
                 partition: id,
                 nature,
@@ -137,6 +139,9 @@ impl Producer {
         let version = api.version(ApiKey::Produce, if self.idempotent { 7 } else { 3 }, i16::MAX);
         let mut topics: Vec<TopicProduceData> = Vec::new();
         for (id, number) in &batches {
+            let sent = &api.model.sent[*number as usize];
+            let (records, place) = (sent.count, sent.producer);
+            api.tell(|| format!("sends {id} batch {number}, {records} records, {place:?}, v{version}"));
             let sent = &api.model.sent[*number as usize];
             let data = PartitionProduceData { index: id.partition, records: Some(sent.bytes.clone()) };
             let count = i64::from(sent.count);
@@ -204,6 +209,8 @@ impl Producer {
         answer: &PartitionProduceResponse,
     ) {
         api.saw(ApiKey::Produce, answer.error_code);
+        let (code, base) = (ErrorCode::from(answer.error_code), answer.base_offset);
+        api.tell(|| format!("hears of {id} batch {number}: {code} at {base}"));
         self.saw_storage_error |= answer.error_code == ErrorCode::KafkaStorageError.code();
         if answer.error_code == 0 {
             self.forget(&id, number);
@@ -222,9 +229,12 @@ impl Producer {
         match ErrorCode::from(answer.error_code) {
             ErrorCode::OutOfOrderSequenceNumber if at > 0 => lane.queue[at].in_flight = false,
             ErrorCode::OutOfOrderSequenceNumber => {
-                let loses = api.model.sent[number as usize].nature.loses_old;
+                let sent = &api.model.sent[number as usize];
+                let (loses, place) = (sent.nature.loses_old, sent.producer.map_or(0, |(_, place)| place));
                 // a batch that found no room may be overtaken by a smaller one
-                let excused = loses || self.saw_storage_error || !lane.is_known;
+                // and what a log remembers of a producer over a restart is his last batch, as in Kafka
+                let was_restarted = api.model.restarts != lane.queue[at].restarts && lane.next_place > place + 1;
+                let excused = loses || self.saw_storage_error || !lane.is_known || was_restarted;
                 if api.model.power_losses == self.power_losses && !excused {
                     let text = format!("{id}: the sequence of batch {number} is refused, nothing was lost");
                     api.model.violation(text);

@@ -56,9 +56,11 @@ impl Commits {
     }
 
     fn is_possible(&self, place: &Place, value: i64, asked_at: u64) -> bool {
-        let made = self.made.get(place).map(Vec::as_slice).unwrap_or_default();
+        let of = |all: &'_ BTreeMap<Place, Vec<Commit>>| all.get(place).cloned().unwrap_or_default();
+        // who asked before the newest was taken may be told what was overwritten since
+        let known = [of(&self.made), of(&self.old)].concat();
         let overwritten = |commit: Option<&Commit>| {
-            made.iter().any(|other| {
+            known.iter().any(|other| {
                 let after = commit.map_or(Some(0), |commit| commit.acknowledged_at);
                 let done = other.acknowledged_at.is_some_and(|done| done < asked_at);
                 done && after.is_some_and(|after| other.sent_at > after)
@@ -67,7 +69,7 @@ impl Commits {
         if value == -1 {
             return !overwritten(None);
         }
-        let mut candidates = made.iter().filter(|one| one.value == value);
+        let mut candidates = known.iter().filter(|one| one.value == value);
         candidates.any(|commit| !overwritten(Some(commit)))
     }
 }
@@ -102,6 +104,7 @@ mod tests {
         assert!(commits.is_possible(&place, 12, 35));
         commits.acknowledged(&place, 12, 30, 40);
         assert!(!commits.is_possible(&place, 10, 45));
+        assert!(commits.is_possible(&place, 10, 35), "asked before the newer was taken");
         commits.sent(&place, 14, 50);
         commits.acknowledged(&place, 14, 50, 60);
         commits.lose_power();

@@ -91,8 +91,11 @@ fn take_over(
             sent.offset = None;
         }
     }
+    // a log that was lost up to where its records were deleted may begin anew in the midst of a batch
+    let lies_before = |base: &i64, number: &u32| base + i64::from(model.sent[*number as usize].count) <= first;
+    let before = log.batches.range(..first).filter(|(base, number)| lies_before(base, number));
     let mut batches: std::collections::BTreeMap<i64, u32> =
-        log.batches.range(..first).map(|(base, number)| (*base, *number)).collect();
+        before.map(|(base, number)| (*base, *number)).collect();
     batches.extend(seen.batches.iter().copied());
     for (base, number) in &seen.batches {
         producers::placed(model, partition, *base, *number, "recovery");
