@@ -191,7 +191,8 @@ impl Partition {
     /// Moves the high watermark as far as it may go; true where it moved.
     pub fn advance_high_watermark(&mut self, now: Time) -> bool {
         let end = self.log.log_end_offset();
-        let counted_end = if self.flushes_before_ack() { self.log.flushed_offset() } else { end };
+        let waits = self.flushes_before_ack() && !is_planted(Planted::ShownBeforeFlush);
+        let counted_end = if waits { self.log.flushed_offset() } else { end };
         let moved = self.replica.advance(OwnLog { end, counted_end }, now.monotonic_us);
         if moved {
             self.log.on_high_watermark(self.replica.high_watermark());

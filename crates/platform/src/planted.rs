@@ -16,16 +16,28 @@ pub enum Planted {
     CommitNotAppended,
     /// A waiting fetch is not told of what happens on another shard.
     WakeLost,
+    /// `flush.messages=1`, and consumers are shown what is not flushed.
+    ShownBeforeFlush,
+    /// A deleted topic's directory stays where the next of its name looks for its own.
+    NamesakeInherits,
+    /// Metadata counts as committed before it is on the disk.
+    MetadataBeforeFlush,
+    /// An offset that was deleted is there again after a restart.
+    DeletionForgotten,
 }
 
 impl Planted {
-    pub const ALL: [Planted; 6] = [
+    pub const ALL: [Planted; 10] = [
         Planted::AckBeforeFlush,
         Planted::TornBatchKept,
         Planted::ProducersForgotten,
         Planted::HighWatermarkPastEnd,
         Planted::CommitNotAppended,
         Planted::WakeLost,
+        Planted::ShownBeforeFlush,
+        Planted::NamesakeInherits,
+        Planted::MetadataBeforeFlush,
+        Planted::DeletionForgotten,
     ];
 }
 

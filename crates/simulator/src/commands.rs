@@ -5,13 +5,24 @@ use platform::Random;
 use protocol::{ApiKey, Request, RequestHeader, Response, Writer};
 
 use crate::coverage::Coverage;
+use crate::faults::Fault;
 use crate::model::Model;
 
 pub enum Command {
     Connect,
     Close,
-    Send { bytes: Bytes, correlation: i32, api_key: ApiKey, version: i16, is_silent: bool },
+    /// Nothing more is sent, answers are still read.
+    CloseSending,
+    Send {
+        bytes: Bytes,
+        correlation: i32,
+        api_key: ApiKey,
+        version: i16,
+        is_silent: bool,
+    },
     WakeAt(u64),
+    /// A fault of the machine, from the hand of whoever runs it.
+    FaultIn(u64, Fault),
 }
 
 /// An answer as a program gets it.
@@ -29,6 +40,8 @@ pub struct Api<'a> {
     /// As the client's own clock says; it is not the node's.
     pub wall_ms: i64,
     pub client: usize,
+    /// What is sent now goes out.
+    pub is_connected: bool,
     pub random: &'a mut Random,
     pub model: &'a mut Model,
     pub coverage: &'a mut Coverage,
@@ -54,9 +67,17 @@ impl Api<'_> {
         self.commands.push(Command::Close);
     }
 
+    pub fn close_sending(&mut self) {
+        self.commands.push(Command::CloseSending);
+    }
+
     /// Wakes the program at this time and at no other that was asked for before.
     pub fn wake_in(&mut self, us: u64) {
         self.commands.push(Command::WakeAt(self.now + us.max(1)));
+    }
+
+    pub fn fault_in(&mut self, us: u64, fault: Fault) {
+        self.commands.push(Command::FaultIn(us, fault));
     }
 
     /// Between `least` and twice that.

@@ -6,11 +6,11 @@ use broker::event::{ConnectionId, Effect, Event, Level, ListenerId};
 use bytes::Bytes;
 use protocol::{Reader, Response, ResponseHeader};
 
-use crate::clients::Program;
+use crate::clients::{CONTROLLERS, Program};
 use crate::commands::{Api, Command, Reply};
 use crate::disk::Job;
 use crate::invariants::replies;
-use crate::network::{Outstanding, Written};
+use crate::network::{Outstanding, Peer, Written};
 use crate::node::{Machine, actor_of};
 use crate::world::{Happening, Inside, MachineIndex, World};
 
@@ -22,6 +22,7 @@ impl World {
                 if let Some(link) = self.network.get(connection.0) {
                     let found = replies::check_silence(link, connection.0);
                     self.model.violations.extend(found);
+                    self.end_if_done(connection.0);
                 }
             }
             // there is no other node
@@ -92,9 +93,13 @@ impl World {
             return;
         }
         let found = replies::check(link, connection, &chunks);
+        // who writes to nobody is told so
         if !link.client_hears {
+            link.peer = Peer::Gone;
+        }
+        if link.peer == Peer::Gone {
             self.model.violations.extend(found);
-            return;
+            return self.end_if_done(connection);
         }
         let at = link.down_at(self.now + delay);
         let machine = link.machine;
@@ -108,6 +113,7 @@ impl World {
             }
         };
         self.scheduler.at(at, Happening::Reply(connection, written));
+        self.end_if_done(connection);
     }
 
     /// None: the disk failed under a slice, and the connection ends as it would in the server.
@@ -146,7 +152,7 @@ impl World {
         let Some(link) = self.network.get(connection) else { return };
         let up = link.up_at(self.now + delay);
         let client_hears = link.client_hears;
-        self.scheduler.at(up, Happening::Hangup(connection));
+        self.scheduler.at(up, Happening::Hangup(connection, Peer::Gone));
         if client_hears {
             self.scheduler.at(self.now + delay, Happening::Closed(connection));
         }
@@ -154,9 +160,10 @@ impl World {
 
     pub fn on_opened(&mut self, connection: u64) {
         let Some((machine, actor)) = self.actor_for(connection) else { return };
+        let listener = self.network.get(connection).map_or(0, |link| link.listener);
         let event = Event::ConnectionOpened {
             connection: ConnectionId(connection),
-            listener: ListenerId(0),
+            listener: ListenerId(listener),
             peer: ([127, 0, 0, 1], 50_000).into(),
             local: ([127, 0, 0, 1], 9092).into(),
         };
@@ -167,22 +174,52 @@ impl World {
     fn actor_for(&mut self, connection: u64) -> Option<(MachineIndex, usize)> {
         let link = self.network.links.get(&connection).filter(|link| link.node_hears)?;
         self.machines[link.machine].living(link.life)?;
-        Some((link.machine, link.shard + 1))
+        Some((link.machine, link.actor))
     }
 
     pub fn on_frame(&mut self, connection: u64, bytes: Bytes) {
         self.trace.bytes(&bytes);
         let Some((machine, actor)) = self.actor_for(connection) else { return };
+        if let Some(link) = self.network.get(connection) {
+            link.arrived += 1;
+        }
         self.step(machine, actor, Event::Frame { connection: ConnectionId(connection), bytes });
     }
 
-    pub fn on_hangup(&mut self, connection: u64) {
-        if let Some((machine, actor)) = self.actor_for(connection) {
-            if let Some(link) = self.network.get(connection) {
-                link.node_hears = false;
+    /// The client's end of sending has come, or the connection broke.
+    pub fn on_hangup(&mut self, connection: u64, peer: Peer) {
+        if let Some(link) = self.network.get(connection)
+            && link.peer != Peer::Gone
+        {
+            link.peer = peer;
+            if link.arrived > 0 {
+                self.coverage
+                    .count("transition", format!("connection ends with requests under way: {peer:?}"));
             }
-            self.step(machine, actor, Event::ConnectionClosed { connection: ConnectionId(connection) });
         }
+        self.end_if_done(connection);
+        self.network.sweep(connection);
+    }
+
+    /// A connection of which nothing is left to be done ends.
+    fn end_if_done(&mut self, connection: u64) {
+        if self.network.get(connection).is_some_and(|link| link.node_hears && link.is_done()) {
+            self.plan(1, Happening::Over(connection));
+        }
+    }
+
+    /// The node hears that a connection is over.
+    pub fn on_over(&mut self, connection: u64) {
+        let Some((machine, actor)) = self.actor_for(connection) else { return };
+        let delay = self.network_delay();
+        if let Some(link) = self.network.get(connection) {
+            link.node_hears = false;
+            if link.client_hears {
+                let at = link.down_at(self.now + delay);
+                self.scheduler.at(at, Happening::Closed(connection));
+            }
+        }
+        self.step(machine, actor, Event::ConnectionClosed { connection: ConnectionId(connection) });
         self.network.sweep(connection);
     }
 
@@ -233,7 +270,9 @@ impl World {
     pub fn call(&mut self, client: usize, run: impl FnOnce(&mut dyn Program, &mut Api<'_>)) {
         let wall_ms = self.client_wall_ms();
         let one = &mut self.clients[client];
+        let link = one.link.and_then(|id| self.network.links.get(&id));
         let mut api = Api {
+            is_connected: link.is_some_and(|link| link.is_sending && link.client_hears && link.node_hears),
             now: self.now,
             wall_ms,
             client,
@@ -258,8 +297,20 @@ impl World {
                     let delay = self.network_delay();
                     if let Some(link) = self.network.get(connection) {
                         link.client_hears = false;
+                        link.awaited.clear();
                         let at = link.up_at(self.now + delay);
-                        self.scheduler.at(at, Happening::Hangup(connection));
+                        // whether it reads on shows only when something is written
+                        self.scheduler.at(at, Happening::Hangup(connection, Peer::Listens));
+                    }
+                }
+            }
+            Command::CloseSending => {
+                if let Some(connection) = self.clients[client].link {
+                    let delay = self.network_delay();
+                    if let Some(link) = self.network.get(connection) {
+                        link.is_sending = false;
+                        let at = link.up_at(self.now + delay);
+                        self.scheduler.at(at, Happening::Hangup(connection, Peer::Listens));
                     }
                 }
             }
@@ -267,6 +318,10 @@ impl World {
                 self.clients[client].token += 1;
                 let token = self.clients[client].token;
                 self.scheduler.at(at, Happening::Wake { client, token });
+            }
+            Command::FaultIn(after, fault) => {
+                let machine = self.draws.machine.below(self.machines.len() as u64) as usize;
+                self.plan(after, Happening::Fault(machine, fault));
             }
             Command::Send { bytes, correlation, api_key, version, is_silent } => {
                 let question = Outstanding { correlation, api_key, version, sent_at: self.now, is_silent };
@@ -281,8 +336,10 @@ impl World {
             return self.plan(10_000, Happening::Refused { client });
         }
         let Machine { lives, shards, .. } = self.machines[machine];
+        let listener = self.clients[client].program.listener();
         let shard = self.draws.network.below(u64::from(shards)) as usize;
-        let connection = self.network.open(client, machine, shard, lives);
+        let actor = if listener == CONTROLLERS { 0 } else { shard + 1 };
+        let connection = self.network.open(client, (machine, actor), listener, lives);
         self.clients[client].link = Some(connection);
         let delay = self.network_delay();
         if let Some(link) = self.network.get(connection) {
@@ -294,7 +351,7 @@ impl World {
     fn send(&mut self, client: usize, bytes: Bytes, question: Outstanding) {
         let Some(connection) = self.clients[client].link else { return };
         let delay = self.network_delay();
-        let Some(link) = self.network.get(connection) else { return };
+        let Some(link) = self.network.get(connection).filter(|link| link.is_sending) else { return };
         link.unanswered.push_back(question);
         if !question.is_silent {
             link.awaited.push_back(question);

@@ -23,9 +23,13 @@ pub enum Fault {
     ClockJump,
     Stall,
     Disconnect,
+    /// A byte of a log is not what was written.
+    Rot,
+    /// A write has hit another place of its log.
+    Misdirect,
 }
 
-const ALL: [Fault; 14] = [
+const ALL: [Fault; 16] = [
     Fault::Kill,
     Fault::PowerLoss,
     Fault::KillInCall,
@@ -40,12 +44,15 @@ const ALL: [Fault; 14] = [
     Fault::ClockJump,
     Fault::Stall,
     Fault::Disconnect,
+    Fault::Rot,
+    Fault::Misdirect,
 ];
 
 /// Draws the faults of a run; the second number is when each begins.
 pub fn plan(random: &mut Random, until: u64) -> Vec<(Fault, u64)> {
     // a run has few kinds, so that each gets a run without the others
-    let kinds: Vec<Fault> = (0..2 + random.below(5)).map(|_| ALL[random.below(14) as usize]).collect();
+    let kinds: Vec<Fault> =
+        (0..2 + random.below(5)).map(|_| ALL[random.below(ALL.len() as u64) as usize]).collect();
     let count = 3 + random.below(8);
     let mut plan: Vec<_> = (0..count)
         .map(|_| (kinds[random.below(kinds.len() as u64) as usize], 2 * SECOND + random.below(until)))
@@ -78,8 +85,10 @@ impl World {
             Fault::ClockJump => return self.jump(machine),
             Fault::Stall => return self.stall(machine, lasts),
             Fault::Disconnect => return self.disconnect(machine),
+            Fault::Rot | Fault::Misdirect => return self.damage(machine, fault),
             Fault::SlowFlush => {
                 self.machines[machine].slow_flush = true;
+                self.model.disturb(self.now + lasts + SECOND);
                 return self.plan(lasts, Happening::FaultEnds(machine, fault));
             }
             Fault::FullDisk => {
@@ -104,7 +113,7 @@ impl World {
         match fault {
             Fault::SlowFlush => {
                 self.machines[machine].slow_flush = false;
-                self.model.disturbed_at = self.now + SECOND;
+                self.model.disturb(self.now + SECOND);
             }
             Fault::FullDisk => self.files(machine).set_capacity(u64::MAX),
             _ => self.files(machine).set_fault_rates(FaultRates::default()),
@@ -115,7 +124,7 @@ impl World {
         let hours = 2 * 3_600_000;
         let to = self.draws.faults.below(2 * hours) as i64 - hours as i64;
         self.machines[machine].clock_offset_ms = if self.draws.faults.one_in(3) { 0 } else { to };
-        self.model.disturbed_at = self.now;
+        self.model.disturb(self.now);
     }
 
     fn stall(&mut self, machine: MachineIndex, lasts: u64) {
@@ -125,7 +134,7 @@ impl World {
             node.stalled[actor] = true;
         }
         self.plan_inside(lasts, machine, actor, Inside::Resume);
-        self.model.disturbed_at = self.model.disturbed_at.max(self.now + lasts);
+        self.model.disturb(self.now + lasts);
     }
 
     fn disconnect(&mut self, machine: MachineIndex) {
@@ -140,7 +149,7 @@ impl World {
     pub fn begin_calm(&mut self) {
         self.tell(|| "the faults end".into());
         self.model.calm = true;
-        self.model.disturbed_at = self.now + 2 * SECOND;
+        self.model.disturb(self.now + 2 * SECOND);
         self.clients.iter_mut().for_each(|client| client.program.calm());
         for machine in 0..self.machines.len() {
             self.files(machine).heal();

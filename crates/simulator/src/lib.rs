@@ -19,6 +19,7 @@ mod model;
 mod network;
 mod node;
 mod restart;
+mod rot;
 mod scheduler;
 mod trace;
 mod world;

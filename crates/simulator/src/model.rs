@@ -8,8 +8,10 @@ use protocol::Str;
 use types::{TopicIdPartition, Uuid};
 
 use crate::invariants::commits::Commits;
+use crate::invariants::deliveries::Deliveries;
 use crate::invariants::generations::Generations;
 use crate::invariants::images::Images;
+use crate::invariants::metadata_log::MetadataLog;
 use crate::invariants::ownership::Ownership;
 
 /// How a topic was made; what the promises about its records depend on.
@@ -27,6 +29,8 @@ pub struct Nature {
 pub enum Stage {
     Creating,
     Live,
+    /// Bytes of its logs have changed on the disk: it promises no more than that nothing wrong is shown as good.
+    Damaged,
     /// The deletion is on its way, or nobody knows what came of it.
     Deleting,
     Deleted,
@@ -35,6 +39,8 @@ pub enum Stage {
 #[derive(Clone, Debug)]
 pub struct Topic {
     pub name: Str,
+    /// Others have had its name or will have it: what is sent by name may reach any of them.
+    pub is_reused: bool,
     pub id: Uuid,
     pub nature: Nature,
     pub stage: Stage,
@@ -80,9 +86,11 @@ pub struct Model {
     pub sent: Vec<Sent>,
     pub logs: BTreeMap<TopicIdPartition, Log>,
     pub commits: Commits,
+    pub deliveries: Deliveries,
     pub ownership: Ownership,
     pub generations: Generations,
     pub images: Images,
+    pub metadata_log: MetadataLog,
     /// Given to producers.
     pub producer_ids: BTreeSet<i64>,
     pub violations: Vec<String>,
@@ -90,6 +98,8 @@ pub struct Model {
     pub disturbed_at: u64,
     /// Times that power was lost: what is not synced may be gone.
     pub power_losses: u64,
+    /// Batches that want no answer, sent whole before their connection was closed, and the restarts until then.
+    pub promised: Vec<(u32, u64)>,
     /// Times that a node went down, however it did.
     pub restarts: u64,
     /// Requests are not made up any more, everything must come to an end.
@@ -103,8 +113,18 @@ impl Model {
         self.violations.push(text.into());
     }
 
+    /// Until then nothing is said about how quick the node is.
+    pub fn disturb(&mut self, until: u64) {
+        self.disturbed_at = until.max(self.disturbed_at);
+    }
+
     pub fn live_topics(&self) -> Vec<usize> {
         (0..self.topics.len()).filter(|&at| self.topics[at].stage == Stage::Live).collect()
+    }
+
+    /// Whether a topic of this name may be there.
+    pub fn is_taken(&self, name: &str) -> bool {
+        self.topics.iter().any(|topic| *topic.name == *name && topic.stage != Stage::Deleted)
     }
 
     pub fn topic(&self, id: Uuid) -> Option<&Topic> {
@@ -113,6 +133,10 @@ impl Model {
 
     pub fn is_live(&self, id: Uuid) -> bool {
         self.topic(id).is_some_and(|topic| topic.stage == Stage::Live)
+    }
+
+    pub fn is_damaged(&self, id: Uuid) -> bool {
+        self.topic(id).is_some_and(|topic| topic.stage == Stage::Damaged)
     }
 
     pub fn log(&mut self, id: TopicIdPartition) -> &mut Log {

@@ -24,24 +24,53 @@ pub enum Written {
     Slices(Vec<Chunk>),
 }
 
+/// What a node's shell still expects of a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    Talks,
+    /// It sends no more, but may read the answers.
+    Listens,
+    /// It does neither.
+    Gone,
+}
+
 /// One connection.
 pub struct Link {
     pub client: usize,
     pub machine: MachineIndex,
-    pub shard: usize,
+    /// Who has it there.
+    pub actor: usize,
+    pub listener: u16,
     pub life: u32,
-    /// Frames sent that the node has not answered.
+    /// Frames sent that the node has not answered, the oldest first.
     pub unanswered: VecDeque<Outstanding>,
     /// Requests whose answers the client waits for.
     pub awaited: VecDeque<Outstanding>,
     /// Frames that the node may get, none after the client has closed.
     pub node_hears: bool,
     pub client_hears: bool,
+    /// The client has not closed its sending side.
+    pub is_sending: bool,
+    pub peer: Peer,
+    /// Frames that have arrived and are not answered.
+    pub arrived: usize,
     up: u64,
     down: u64,
 }
 
 impl Link {
+    /// The shell closes a connection once all that came whole is answered, or begun where nobody reads answers: requests
+    /// are begun one after another, save that Produce may follow Produce.
+    pub fn is_done(&self) -> bool {
+        let begun = self.arrived <= 1
+            || self.unanswered.iter().take(self.arrived).all(|one| one.api_key == ApiKey::Produce);
+        match self.peer {
+            Peer::Talks => false,
+            Peer::Listens => self.arrived == 0,
+            Peer::Gone => begun,
+        }
+    }
+
     /// When something sent now arrives: never before what was sent earlier.
     pub fn up_at(&mut self, at: u64) -> u64 {
         self.up = at.max(self.up + 1);
@@ -62,17 +91,27 @@ pub struct Network {
 }
 
 impl Network {
-    pub fn open(&mut self, client: usize, machine: MachineIndex, shard: usize, life: u32) -> u64 {
+    pub fn open(
+        &mut self,
+        client: usize,
+        (machine, actor): (MachineIndex, usize),
+        listener: u16,
+        life: u32,
+    ) -> u64 {
         self.last += 1;
         let link = Link {
             client,
             machine,
-            shard,
+            actor,
+            listener,
             life,
             unanswered: VecDeque::new(),
             awaited: VecDeque::new(),
             node_hears: true,
             client_hears: true,
+            is_sending: true,
+            peer: Peer::Talks,
+            arrived: 0,
             up: 0,
             down: 0,
         };

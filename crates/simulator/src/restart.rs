@@ -137,7 +137,7 @@ impl World {
         if let Some(death) = self.machines[machine].death.take() {
             self.audit(machine, death);
         }
-        self.model.disturbed_at = self.now;
+        self.model.disturb(self.now);
         self.trace.note(u64::from(lives));
     }
 

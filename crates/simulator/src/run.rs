@@ -4,7 +4,7 @@ use broker::config::Settings;
 use platform::Random;
 use platform::memory::MemoryFileSystem;
 
-use crate::clients::{Admin, Fetcher, Member, Producer, Program};
+use crate::clients::{Admin, Fetcher, Member, Observer, Producer, Program, Solo};
 use crate::coverage::Coverage;
 use crate::faults;
 use crate::invariants::durability::Death;
@@ -103,10 +103,17 @@ fn add_clients(world: &mut World, random: &mut Random) {
         programs.push(Box::new(Fetcher::new()));
     }
     for group in 0..1 + random.below(2) {
+        let consumes = random.one_in(2);
         for member in 0..1 + random.below(3) {
             let instance = random.one_in(3).then(|| format!("instance-{member}"));
-            programs.push(Box::new(Member::new(format!("group-{group}"), instance)));
+            programs.push(Box::new(Member::new(format!("group-{group}"), instance, consumes)));
         }
+    }
+    for number in 0..random.below(2) {
+        programs.push(Box::new(Solo::new(number)));
+    }
+    if random.one_in(2) {
+        programs.push(Box::new(Observer::new()));
     }
     for (number, program) in programs.into_iter().enumerate() {
         world.clients.push(Client { program, link: None, random: random.fork(), token: 0 });
@@ -116,6 +123,22 @@ fn add_clients(world: &mut World, random: &mut Random) {
 }
 
 impl World {
+    /// What came whole is carried out, though nobody waits for an answer.
+    fn check_promised(&mut self) {
+        let promised = std::mem::take(&mut self.model.promised);
+        let is_lost = |(number, restarts): &&(u32, u64)| {
+            let sent = &self.model.sent[*number as usize];
+            sent.offset.is_none()
+                && *restarts == self.model.restarts
+                && self.model.is_live(sent.partition.topic_id)
+        };
+        let lost: Vec<u32> = promised.iter().filter(is_lost).map(|(number, _)| *number).collect();
+        if !lost.is_empty() {
+            let text = format!("{} of {} batches with acks=0 are lost: {lost:?}", lost.len(), promised.len());
+            self.model.violation(text);
+        }
+    }
+
     /// The end of the second phase.
     pub fn finish(&mut self) {
         self.is_over = true;
@@ -138,5 +161,6 @@ impl World {
             self.model.violation(format!("a request has had no answer for long: {oldest:?}"));
         }
         (0..self.machines.len()).for_each(|machine| self.audit(machine, Death::Kill));
+        self.check_promised();
     }
 }

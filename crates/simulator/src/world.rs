@@ -11,7 +11,7 @@ use crate::coverage::Coverage;
 use crate::disk::Job;
 use crate::faults::Fault;
 use crate::model::Model;
-use crate::network::{Network, Written};
+use crate::network::{Network, Peer, Written};
 use crate::node::Machine;
 use crate::scheduler::Scheduler;
 use crate::trace::Trace;
@@ -27,7 +27,8 @@ pub enum Happening {
     /// To the shard of a connection.
     Opened(u64),
     Frame(u64, bytes::Bytes),
-    Hangup(u64),
+    Hangup(u64, Peer),
+    Over(u64),
     /// To the client of a connection.
     Reply(u64, Written),
     Closed(u64),
@@ -197,7 +198,8 @@ impl World {
             Happening::Start(machine) => self.start(machine),
             Happening::Opened(connection) => self.on_opened(connection),
             Happening::Frame(connection, bytes) => self.on_frame(connection, bytes),
-            Happening::Hangup(connection) => self.on_hangup(connection),
+            Happening::Hangup(connection, peer) => self.on_hangup(connection, peer),
+            Happening::Over(connection) => self.on_over(connection),
             Happening::Reply(connection, written) => self.on_reply(connection, written),
             Happening::Closed(connection) => self.on_closed(connection),
             Happening::Refused { client } => self.call(client, |program, api| program.on_closed(api)),

@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 use coordinator::group::{GroupShard, ReplayRecord};
+use platform::{Planted, is_planted};
 use records::control::ControlType;
 use records::{Batch, Batches};
 use types::Offset;
@@ -130,6 +131,9 @@ fn replay_batch(coordinator: &mut GroupShard, batch: &Batch<'_>, from: Offset) -
                 Ok(ControlType::Abort) => coordinator.on_marker(batch.producer_id(), false),
                 _ => {}
             }
+            continue;
+        }
+        if record.value.is_none() && is_planted(Planted::DeletionForgotten) {
             continue;
         }
         let value = record.value.map(|value| data.slice_ref(value));

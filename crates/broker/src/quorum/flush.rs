@@ -1,5 +1,6 @@
 //! Making the metadata log durable: one sync at a time on a disk worker, shared by all that was appended meanwhile.
 
+use platform::{Planted, is_planted};
 use storage::FlushedTo;
 use types::Offset;
 
@@ -52,6 +53,9 @@ impl Quorum {
             files: plan.files,
             directories: plan.directories,
         });
+        if is_planted(Planted::MetadataBeforeFlush) {
+            self.raft_step(Input::Flushed { generation, end }, turn);
+        }
     }
 
     fn metadata_directory(&self) -> DirectoryIndex {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use metadata::configs::LogConfig;
 use metadata::image::{ConfigResource, Delta, MetadataImage};
+use platform::{Planted, is_planted};
 use replication::{Assigned, ReplicaState};
 use storage::DirectoryKind;
 use types::{Offset, TopicIdPartition, TopicPartition, Uuid};
@@ -219,6 +220,9 @@ impl Shard {
         self.abandon_groups(turn, slot);
         self.wake_watchers(turn, slot);
         let Some(partition) = self.partitions.remove(id) else { return };
+        if is_planted(Planted::NamesakeInherits) {
+            return;
+        }
         let directories = self.directories.clone();
         let Some(started) = directories.get(partition.directory) else { return };
         let delay_ms = partition.config.file_delete_delay_ms;

@@ -117,6 +117,18 @@ impl MemoryFileSystem {
         self.state().capacity = bytes;
     }
 
+    /// Changes bytes of a file as they lie on the disk: nobody wrote them.
+    pub fn rot(&self, path: &Path, position: u64, bytes: &[u8]) -> io::Result<()> {
+        let state = &mut *self.state();
+        let node = state.tree.find(path)?;
+        let content = &mut state.tree.file_mut(node)?.content;
+        let start = usize::try_from(position).unwrap_or(usize::MAX);
+        for (place, byte) in content.iter_mut().skip(start).zip(bytes) {
+            *place = *byte;
+        }
+        Ok(())
+    }
+
     /// Files changed from here on are modified at this time.
     pub fn set_time(&self, wall_ms: i64) {
         self.state().now_ms = wall_ms;

@@ -13,6 +13,7 @@ use types::Uuid;
 
 use super::Program;
 use crate::commands::{Api, Reply};
+use crate::faults::Fault;
 use crate::invariants::liveness::Standing;
 use crate::invariants::topics::{self, Settled};
 use crate::model::{Model, Nature, Stage, Topic};
@@ -34,8 +35,17 @@ enum Question {
 pub struct Admin {
     connected: bool,
     question: Option<(i32, Question)>,
+    /// The next of that name follows at once.
+    deleted_just_now: bool,
     is_calm: bool,
     answers_in_calm: u64,
+}
+
+/// A name of its own, or one of a few that come again and again.
+fn name_for(api: &mut Api<'_>, number: usize) -> (Str, bool) {
+    let again = format!("again-{}", api.random.below(3));
+    let is_reused = number >= LASTING && api.random.one_in(2) && !api.model.is_taken(&again);
+    (Str::from(if is_reused { again } else { format!("topic-{number}") }), is_reused)
 }
 
 impl Admin {
@@ -57,7 +67,8 @@ impl Admin {
             append_time: api.random.one_in(8),
             recompressed: api.random.one_in(8),
         };
-        let name = Str::from(format!("topic-{number}"));
+        let (name, is_reused) = name_for(api, number);
+        let comes_again = api.model.topics.iter().any(|topic| topic.name == name);
         let partitions = 1 + api.random.below(4) as i32;
         let mut configs = vec![("file.delete.delay.ms", "1000".to_owned())];
         if nature.flushed {
@@ -96,6 +107,7 @@ impl Admin {
         };
         api.model.topics.push(Topic {
             name,
+            is_reused,
             id: Uuid::ZERO,
             nature,
             stage: Stage::Creating,
@@ -105,10 +117,26 @@ impl Admin {
         let version = api.version(ApiKey::CreateTopics, 7, 7);
         let request = CreateTopicsRequest { topics: vec![topic], timeout_ms: 10_000, validate_only: false };
         self.ask(api, version, request, Question::Create(number));
+        if comes_again {
+            api.coverage.count("transition", "a name comes again");
+            self.strike(api);
+        }
+    }
+
+    /// Now and then the machine goes down while a topic comes or goes.
+    fn strike(&mut self, api: &mut Api<'_>) {
+        if !api.model.calm && api.random.one_in(8) {
+            let crashes = [Fault::Kill, Fault::PowerLoss, Fault::KillInCall, Fault::PowerLossInCall];
+            let fault = crashes[api.random.below(4) as usize];
+            let after = api.random.below(6000);
+            api.fault_in(after, fault);
+        }
     }
 
     fn delete(&mut self, api: &mut Api<'_>, number: usize) {
-        let version = api.version(ApiKey::DeleteTopics, 1, 6);
+        // by name the next of that name might be hit
+        let is_reused = api.model.topics[number].is_reused;
+        let version = api.version(ApiKey::DeleteTopics, if is_reused { 6 } else { 1 }, 6);
         let topic = &mut api.model.topics[number];
         topic.stage = Stage::Deleting;
         let mut request = DeleteTopicsRequest { timeout_ms: 10_000, ..Default::default() };
@@ -118,6 +146,9 @@ impl Admin {
             request.topic_names = vec![topic.name.clone()];
         }
         self.ask(api, version, request, Question::Delete(number));
+        if is_reused {
+            self.strike(api);
+        }
     }
 
     fn add_partitions(&mut self, api: &mut Api<'_>, number: usize) {
@@ -242,6 +273,7 @@ impl Admin {
                 let gone = [ErrorCode::UnknownTopicOrPartition.code(), ErrorCode::UnknownTopicId.code(), 0];
                 if gone.contains(&answer.error_code) {
                     api.model.topics[number].stage = Stage::Deleted;
+                    self.deleted_just_now = api.model.topics[number].is_reused && !api.model.calm;
                 }
             }
             (Question::Partitions(number, count), Response::CreatePartitions(response)) => {
@@ -269,11 +301,18 @@ impl Admin {
         let deleting = api.model.topics.iter().position(|topic| topic.stage == Stage::Deleting);
         match (api.random.below(12), deleting) {
             (0..4, Some(number)) => self.delete(api, number),
+            (0..8, _) if self.deleted_just_now => {
+                self.deleted_just_now = false;
+                self.create(api);
+            }
             (0..3, _) if live.len() < TOPICS_MAX => self.create(api),
             (3, _) if any >= LASTING && live.len() > 3 => self.delete(api, any),
+            (8, _) if api.model.topics[any].is_reused => self.delete(api, any),
             (4, _) if api.model.topics[any].partitions < 6 => self.add_partitions(api, any),
             (5 | 6, _) => self.alter(api, any),
-            (7, _) if api.model.topics[any].nature.loses_old => self.delete_records(api, any),
+            (7, _) if api.model.topics[any].nature.loses_old && !api.model.topics[any].is_reused => {
+                self.delete_records(api, any);
+            }
             (8 | 9, _) => self.ask_around(api),
             _ => self.ask_metadata(api),
         }
@@ -320,7 +359,8 @@ impl Program for Admin {
         }
         self.on_answer(api, question, &reply.response);
         self.answers_in_calm += u64::from(self.is_calm);
-        let pause = if api.model.topics.len() < LASTING { 1000 } else { 150_000 };
+        let hurries = api.model.topics.len() < LASTING || self.deleted_just_now;
+        let pause = if hurries { 1000 } else { 150_000 };
         api.wake_in_about(pause);
     }
 

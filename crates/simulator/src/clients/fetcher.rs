@@ -53,7 +53,7 @@ impl Fetcher {
 
     /// Drops partitions of topics that are gone and takes on others.
     fn choose(&mut self, api: &mut Api<'_>) {
-        self.positions.retain(|id, _| api.model.is_live(id.topic_id));
+        self.positions.retain(|id, _| api.model.is_live(id.topic_id) || api.model.is_damaged(id.topic_id));
         let live = api.model.live_topics();
         if live.is_empty() || self.positions.len() >= PARTITIONS_MAX {
             return;
@@ -201,10 +201,17 @@ impl Fetcher {
             let bytes = data.records.bytes().unwrap_or_default().len();
             format!("fetched {id} from {}: {code}, {bytes} bytes, end {}", asked.offset, data.high_watermark)
         });
-        if !api.model.is_live(id.topic_id) {
+        let Some(position) = self.positions.get_mut(&id) else { return };
+        if api.model.is_damaged(id.topic_id) && data.error_code == 0 {
+            position.offset = Some(reading::check_damaged(api, id, asked, data));
             return;
         }
-        let Some(position) = self.positions.get_mut(&id) else { return };
+        if !api.model.is_live(id.topic_id) {
+            if data.error_code != 0 {
+                (position.offset, position.told) = (None, None);
+            }
+            return;
+        }
         match ErrorCode::from(data.error_code) {
             ErrorCode::None => {
                 let next = reading::check(api, id, asked, data);
@@ -243,6 +250,11 @@ impl Fetcher {
                         && api.model.topic(id.topic_id).is_some_and(|known| known.name == topic.name)
                 };
                 let Some(id) = asked.keys().find(named).copied() else { continue };
+                if let Some(position) = self.positions.get_mut(&id)
+                    && api.model.is_damaged(id.topic_id)
+                {
+                    position.offset = Some(answer.offset.max(0));
+                }
                 if answer.error_code != 0 || !api.model.is_live(id.topic_id) {
                     continue;
                 }

@@ -1,4 +1,4 @@
-//! A member of a group: joins, is given partitions, commits ever higher offsets, sends heartbeats, and now and then
+//! A member of a group: joins, is given partitions, reads them or counts, commits, sends heartbeats, and now and then
 //! stalls, leaves or dies. The leader shares out the partitions; static members come back under their instance id.
 
 use std::collections::BTreeMap;
@@ -6,15 +6,13 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use protocol::messages::leave_group_request::MemberIdentity;
-use protocol::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
-use protocol::messages::offset_fetch_request::{
-    OffsetFetchRequestGroup, OffsetFetchRequestTopic, OffsetFetchRequestTopics,
-};
 use protocol::messages::sync_group_request::SyncGroupRequestAssignment;
 use protocol::messages::*;
 use protocol::{ApiKey, ErrorCode, Request, Response, Str};
 
 use super::Program;
+use super::consuming::{Consuming, Fetching};
+use super::offsets::{self, Named};
 use crate::commands::{Api, Reply};
 use crate::invariants::commits::{self, Place};
 use crate::invariants::liveness::Standing;
@@ -31,6 +29,32 @@ enum Question {
     Leave,
     Commit(Vec<(Place, i64)>),
     Offsets(Vec<Place>),
+    Fetch(Fetching),
+}
+
+/// What a member does with its partitions.
+enum Work {
+    /// It commits ever higher offsets.
+    Counting(BTreeMap<Named, i64>),
+    /// It reads records and commits how far it has come.
+    Consuming(Consuming),
+}
+
+impl Work {
+    fn clear(&mut self) {
+        match self {
+            Work::Counting(offsets) => offsets.clear(),
+            Work::Consuming(consuming) => consuming.clear(),
+        }
+    }
+
+    /// Partitions whose offsets are known.
+    fn len(&self) -> usize {
+        match self {
+            Work::Counting(offsets) => offsets.len(),
+            Work::Consuming(consuming) => consuming.len(),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,8 +73,8 @@ pub struct Member {
     protocol: String,
     /// The shares that a leader hands out.
     shares: Vec<SyncGroupRequestAssignment>,
-    assigned: Vec<(String, i32)>,
-    offsets: BTreeMap<(String, i32), i64>,
+    assigned: Vec<Named>,
+    work: Work,
     state: State,
     connected: bool,
     question: Option<(i32, Question)>,
@@ -59,7 +83,7 @@ pub struct Member {
 }
 
 impl Member {
-    pub fn new(group: String, instance: Option<String>) -> Member {
+    pub fn new(group: String, instance: Option<String>, consumes: bool) -> Member {
         Member {
             group,
             instance,
@@ -68,7 +92,10 @@ impl Member {
             protocol: String::new(),
             shares: Vec::new(),
             assigned: Vec::new(),
-            offsets: BTreeMap::new(),
+            work: match consumes {
+                true => Work::Consuming(Consuming::default()),
+                false => Work::Counting(BTreeMap::new()),
+            },
             state: State::Looking,
             connected: false,
             question: None,
@@ -175,72 +202,39 @@ impl Member {
 
     fn commit(&mut self, api: &mut Api<'_>) {
         let version = api.version(ApiKey::OffsetCommit, self.least(7, 2), 9);
-        let (mut topics, mut made) = (Vec::<OffsetCommitRequestTopic>::new(), Vec::new());
-        let known: Vec<((String, i32), i64)> =
-            self.offsets.iter().map(|(key, offset)| (key.clone(), *offset)).collect();
-        for ((topic, partition), offset) in known {
-            let value = offset + 1 + api.random.below(20) as i64;
-            let place = self.place(&topic, partition);
-            api.model.commits.sent(&place, value, api.now);
-            made.push((place, value));
-            self.offsets.insert((topic.clone(), partition), value);
-            let data = OffsetCommitRequestPartition {
-                partition_index: partition,
-                committed_offset: value,
-                committed_leader_epoch: -1,
-                committed_metadata: Some("m".into()),
-            };
-            match topics.iter_mut().find(|other| *other.name == *topic) {
-                Some(topic) => topic.partitions.push(data),
-                None => topics.push(OffsetCommitRequestTopic {
-                    name: Str::from(topic),
-                    partitions: vec![data],
-                    ..Default::default()
-                }),
+        let values = match &mut self.work {
+            Work::Counting(offsets) => {
+                offsets.values_mut().for_each(|offset| *offset += 1 + api.random.below(20) as i64);
+                offsets.iter().map(|(of, offset)| (of.clone(), *offset)).collect()
             }
-        }
+            Work::Consuming(consuming) => consuming.positions(),
+        };
+        let (request, made) = offsets::commit(api, &self.group, &values);
         let request = OffsetCommitRequest {
-            group_id: self.group_id(),
             generation_id_or_member_epoch: self.generation,
             member_id: self.member_id(),
             group_instance_id: self.instance_id(),
-            retention_time_ms: -1,
-            topics,
+            ..request
         };
         self.ask(api, version, request, Question::Commit(made));
     }
 
     fn fetch_offsets(&mut self, api: &mut Api<'_>) {
         let version = api.version(ApiKey::OffsetFetch, 1, 9);
-        let mut topics: BTreeMap<String, Vec<i32>> = BTreeMap::new();
-        let mut places = Vec::new();
-        for (topic, partition) in &self.assigned {
-            topics.entry(topic.clone()).or_default().push(*partition);
-            places.push(self.place(topic, *partition));
-        }
-        let request = if version >= 8 {
-            let topic = |(name, partition_indexes)| OffsetFetchRequestTopics {
-                name: Str::from(name),
-                partition_indexes,
-                ..Default::default()
-            };
-            let topics = Some(topics.into_iter().map(topic).collect());
-            let group = OffsetFetchRequestGroup { group_id: self.group_id(), topics, ..Default::default() };
-            OffsetFetchRequest { groups: vec![group], ..Default::default() }
-        } else {
-            let topic = |(name, partition_indexes)| OffsetFetchRequestTopic {
-                name: Str::from(name),
-                partition_indexes,
-            };
-            let topics = Some(topics.into_iter().map(topic).collect());
-            OffsetFetchRequest { group_id: self.group_id(), topics, ..Default::default() }
-        };
+        let request = offsets::fetch(&self.group, version, &self.assigned);
+        let places = self.assigned.iter().map(|(topic, partition)| self.place(topic, *partition)).collect();
         self.ask(api, version, request, Question::Offsets(places));
+    }
+
+    fn consume(&mut self, api: &mut Api<'_>) {
+        let Work::Consuming(consuming) = &self.work else { return };
+        let (version, request, asked) = consuming.fetch(api);
+        self.ask(api, version, request, Question::Fetch(asked));
     }
 
     fn share_out(&mut self, api: &mut Api<'_>, members: &[join_group_response::JoinGroupResponseMember]) {
         let mut all = Vec::new();
-        for number in 0..super::admin_lasting().min(api.model.topics.len()) {
+        for number in 0..super::lasting_topics().min(api.model.topics.len()) {
             let topic = &api.model.topics[number];
             all.extend((0..topic.partitions).map(|partition| format!("{}/{partition}", topic.name)));
         }
@@ -287,7 +281,7 @@ impl Member {
             Some((topic.to_owned(), partition.parse().ok()?))
         };
         self.assigned = text.split(',').filter_map(part).collect();
-        self.offsets.clear();
+        self.work.clear();
         self.state = State::Stable;
         api.coverage.count("transition", "group stable");
         // who comes back under an instance id takes over what his former self had
@@ -298,47 +292,28 @@ impl Member {
     }
 
     fn on_offsets(&mut self, api: &mut Api<'_>, response: &OffsetFetchResponse, places: &[Place], at: u64) {
-        let mut found = Vec::new();
-        for group in &response.groups {
-            api.saw(ApiKey::OffsetFetch, group.error_code);
-            if group.error_code != 0 {
-                return;
-            }
-            for topic in &group.topics {
-                let one = |partition: &offset_fetch_response::OffsetFetchResponsePartitions| {
-                    (
-                        topic.name.to_string(),
-                        partition.partition_index,
-                        partition.committed_offset,
-                        partition.error_code,
-                    )
-                };
-                found.extend(topic.partitions.iter().map(one));
-            }
-        }
-        if response.error_code != 0 {
-            return;
-        }
-        for topic in &response.topics {
-            let one = |partition: &offset_fetch_response::OffsetFetchResponsePartition| {
-                (
-                    topic.name.to_string(),
-                    partition.partition_index,
-                    partition.committed_offset,
-                    partition.error_code,
-                )
-            };
-            found.extend(topic.partitions.iter().map(one));
-        }
-        for (topic, partition, offset, code) in found {
+        let found = match offsets::fetched(response) {
+            Ok(found) => found,
+            Err(code) => return api.saw(ApiKey::OffsetFetch, code),
+        };
+        for (of, offset, code) in found {
             api.saw(ApiKey::OffsetFetch, code);
-            let place = self.place(&topic, partition);
+            let place = self.place(&of.0, of.1);
             if code != 0 || !places.contains(&place) {
                 continue;
             }
             commits::check(api.model, &place, offset, at);
-            let known = self.offsets.entry((topic, partition)).or_insert(0);
-            *known = offset.max(*known);
+            match &mut self.work {
+                Work::Counting(offsets) => {
+                    let known = offsets.entry(of).or_insert(0);
+                    *known = offset.max(*known);
+                }
+                Work::Consuming(consuming) => {
+                    let found = api.model.deliveries.committed(&place, offset);
+                    api.model.violations.extend(found);
+                    consuming.go_on_from(of, offset);
+                }
+            }
         }
     }
 
@@ -435,11 +410,16 @@ impl Program for Member {
             State::Syncing => self.sync(api),
             State::Stable => {
                 if self.misbehave(api) {
-                } else if self.offsets.len() < self.assigned.len() {
+                } else if self.work.len() < self.assigned.len() {
                     self.fetch_offsets(api);
-                } else if !self.offsets.is_empty() && api.random.one_in(2) {
+                } else if self.work.len() > 0 && api.random.one_in(2) {
                     self.commit(api);
-                } else if !self.offsets.is_empty() && api.random.one_in(3) {
+                } else if matches!(self.work, Work::Consuming(_))
+                    && self.work.len() > 0
+                    && api.random.one_in(2)
+                {
+                    self.consume(api);
+                } else if self.work.len() > 0 && api.random.one_in(3) {
                     self.fetch_offsets(api);
                 } else {
                     self.heartbeat(api);
@@ -481,6 +461,11 @@ impl Program for Member {
             }
             (Response::OffsetCommit(response), Question::Commit(made)) => {
                 self.on_committed(api, response, made, reply.sent_at);
+            }
+            (Response::Fetch(response), Question::Fetch(asked)) => {
+                if let Work::Consuming(consuming) = &mut self.work {
+                    consuming.on_fetched(api, &self.group, response, &asked);
+                }
             }
             (Response::OffsetFetch(response), Question::Offsets(places)) => {
                 self.on_offsets(api, response, &places, reply.sent_at);

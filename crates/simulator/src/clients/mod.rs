@@ -2,10 +2,14 @@
 //! answers against the invariants.
 
 mod admin;
+mod consuming;
 mod fetcher;
 mod member;
+mod observer;
+mod offsets;
 mod producer;
 mod reading;
+mod solo;
 
 use crate::commands::{Api, Reply};
 use crate::invariants::liveness::Standing;
@@ -13,10 +17,16 @@ use crate::invariants::liveness::Standing;
 pub use admin::Admin;
 pub use fetcher::Fetcher;
 pub use member::Member;
+pub use observer::Observer;
 pub use producer::Producer;
+pub use solo::Solo;
+
+/// The listener for clients, and the one for controllers, whose connections the quorum has.
+pub const CLIENTS: u16 = 0;
+pub const CONTROLLERS: u16 = 1;
 
 /// How many topics live as long as the run.
-fn admin_lasting() -> usize {
+pub fn lasting_topics() -> usize {
     admin::LASTING
 }
 
@@ -30,5 +40,9 @@ pub trait Program {
     /// The faults have ended: what is done from here on counts for `standing`.
     fn calm(&mut self);
     fn standing(&self, model: &crate::model::Model) -> Standing;
+    /// Which of a node's listeners it talks to.
+    fn listener(&self) -> u16 {
+        CLIENTS
+    }
     fn name(&self) -> &'static str;
 }

@@ -52,6 +52,10 @@ pub struct Producer {
     asking: bool,
     lanes: BTreeMap<TopicIdPartition, Lane>,
     requests: BTreeMap<i32, Vec<(TopicIdPartition, u32)>>,
+    /// Sent on this connection, and no answer is wanted.
+    unheard: Vec<u32>,
+    /// One of them may be refused, which ends the connection: what comes behind it is not carried out.
+    may_be_refused: bool,
     power_losses: u64,
     saw_storage_error: bool,
     is_calm: bool,
@@ -68,6 +72,8 @@ impl Producer {
             asking: false,
             lanes: BTreeMap::new(),
             requests: BTreeMap::new(),
+            unheard: Vec::new(),
+            may_be_refused: false,
             power_losses: 0,
             saw_storage_error: false,
             is_calm: false,
@@ -135,8 +141,16 @@ impl Producer {
     }
 
     fn send_request(&mut self, api: &mut Api<'_>, batches: Vec<(TopicIdPartition, u32)>) {
-        // zstd came with version 7
-        let version = api.version(ApiKey::Produce, if self.idempotent { 7 } else { 3 }, i16::MAX);
+        let is_reused = |(id, _): &(TopicIdPartition, u32)| {
+            api.model.topic(id.topic_id).is_some_and(|topic| topic.is_reused)
+        };
+        // zstd came with version 7, topic ids with 13
+        let least = match self.idempotent {
+            _ if batches.iter().any(is_reused) => 13,
+            true => 7,
+            false => 3,
+        };
+        let version = api.version(ApiKey::Produce, least, i16::MAX);
         let mut topics: Vec<TopicProduceData> = Vec::new();
         for (id, number) in &batches {
             let sent = &api.model.sent[*number as usize];
@@ -162,10 +176,34 @@ impl Producer {
         if acks == 0 {
             for (id, number) in batches {
                 self.forget(&id, number);
+                // of others the node may say that they are too large, or of a codec that the version does not have
+                let sent = &api.model.sent[number as usize];
+                self.may_be_refused |= version < 7 || sent.bytes.len() >= 1000;
+                if api.is_connected && !sent.nature.loses_old {
+                    self.unheard.push(number);
+                }
             }
             return;
         }
         self.requests.insert(correlation, batches);
+    }
+
+    /// Now and then a connection ends as soon as all is sent, or its sending side alone.
+    fn ends(&mut self, api: &mut Api<'_>) -> bool {
+        let closes = !self.idempotent && self.acks == 0 && api.random.one_in(10);
+        if closes && api.is_connected {
+            if self.is_calm && !self.may_be_refused {
+                let restarts = api.model.restarts;
+                api.model.promised.extend(self.unheard.drain(..).map(|number| (number, restarts)));
+            }
+            api.close();
+            self.on_closed(api);
+            return true;
+        }
+        if self.acks != 0 && api.random.one_in(60) {
+            api.close_sending();
+        }
+        false
     }
 
     fn forget(&mut self, id: &TopicIdPartition, number: u32) {
@@ -233,7 +271,8 @@ impl Producer {
                 let (loses, place) = (sent.nature.loses_old, sent.producer.map_or(0, |(_, place)| place));
                 // a batch that found no room may be overtaken by a smaller one
                 // and what a log remembers of a producer over a restart is his last batch, as in Kafka
-                let was_restarted = api.model.restarts != lane.queue[at].restarts && lane.next_place > place + 1;
+                let was_restarted =
+                    api.model.restarts != lane.queue[at].restarts && lane.next_place > place + 1;
                 let excused = loses || self.saw_storage_error || !lane.is_known || was_restarted;
                 if api.model.power_losses == self.power_losses && !excused {
                     let text = format!("{id}: the sequence of batch {number} is refused, nothing was lost");
@@ -300,6 +339,9 @@ impl Program for Producer {
         }
         self.make_batches(api);
         self.send(api);
+        if self.ends(api) {
+            return;
+        }
         let pause = if api.random.one_in(8) { 200_000 } else { 15_000 };
         api.wake_in_about(pause);
     }
@@ -330,6 +372,8 @@ impl Program for Producer {
     fn on_closed(&mut self, api: &mut Api<'_>) {
         self.connected = false;
         self.asking = false;
+        self.unheard.clear();
+        self.may_be_refused = false;
         self.requests.clear();
         for lane in self.lanes.values_mut() {
             match self.idempotent {

@@ -2,6 +2,7 @@
 
 use protocol::ErrorCode;
 use protocol::messages::fetch_response::PartitionData;
+use records::Batches;
 use types::TopicIdPartition;
 
 use crate::commands::Api;
@@ -57,6 +58,26 @@ pub fn check(api: &mut Api<'_>, id: TopicIdPartition, asked: &Asked, data: &Part
         promptness::check(api.model, id, asked.offset, asked.sent_at, api.now);
     }
     next
+}
+
+/// What a damaged log shows: each batch whose checksum holds is one that was sent to it. Gives the next offset.
+pub fn check_damaged(api: &mut Api<'_>, id: TopicIdPartition, asked: &Asked, data: &PartitionData) -> i64 {
+    let bytes = data.records.bytes().unwrap_or_default();
+    let mut next = asked.offset;
+    for batch in Batches::new(&bytes) {
+        let Ok(batch) = batch else { break };
+        if batch.verify_crc().is_err() {
+            api.coverage.count("transition", "damage seen by a reader");
+            break;
+        }
+        let found = contents::check_batch(api.model, id, &batch, "fetch of a damaged log");
+        next = batch.next_offset().0.max(next);
+        if found.is_none() {
+            break;
+        }
+    }
+    // past what cannot be read, as somebody would who wants the rest
+    if next == asked.offset && !bytes.is_empty() { next + 1 } else { next }
 }
 
 /// A fetch was refused as out of range.

@@ -13,6 +13,9 @@ struct Commit {
     acknowledged_at: Option<u64>,
 }
 
+/// What is told where nothing is committed; a deletion is a commit of it.
+pub const NONE: i64 = -1;
+
 /// Group, topic, partition.
 pub type Place = (String, String, i32);
 
@@ -66,8 +69,8 @@ impl Commits {
                 done && after.is_some_and(|after| other.sent_at > after)
             })
         };
-        if value == -1 {
-            return !overwritten(None);
+        if value == NONE && !overwritten(None) {
+            return true;
         }
         let mut candidates = known.iter().filter(|one| one.value == value);
         candidates.any(|commit| !overwritten(Some(commit)))
@@ -107,6 +110,11 @@ mod tests {
         assert!(commits.is_possible(&place, 10, 35), "asked before the newer was taken");
         commits.sent(&place, 14, 50);
         commits.acknowledged(&place, 14, 50, 60);
+        commits.sent(&place, NONE, 62);
+        assert!(commits.is_possible(&place, 14, 63));
+        assert!(commits.is_possible(&place, NONE, 63));
+        commits.acknowledged(&place, NONE, 62, 64);
+        assert!(!commits.is_possible(&place, 14, 65), "deleted");
         commits.lose_power();
         for value in [10, 12, 14, -1] {
             assert!(commits.is_possible(&place, value, 70), "{value}");

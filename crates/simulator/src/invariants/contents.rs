@@ -38,7 +38,7 @@ pub fn check(model: &mut Model, partition: TopicIdPartition, bytes: &[u8], whose
     Some(seen)
 }
 
-fn check_batch(
+pub fn check_batch(
     model: &mut Model,
     partition: TopicIdPartition,
     batch: &Batch<'_>,

@@ -92,7 +92,8 @@ fn take_over(
         }
     }
     // a log that was lost up to where its records were deleted may begin anew in the midst of a batch
-    let lies_before = |base: &i64, number: &u32| base + i64::from(model.sent[*number as usize].count) <= first;
+    let lies_before =
+        |base: &i64, number: &u32| base + i64::from(model.sent[*number as usize].count) <= first;
     let before = log.batches.range(..first).filter(|(base, number)| lies_before(base, number));
     let mut batches: std::collections::BTreeMap<i64, u32> =
         before.map(|(base, number)| (*base, *number)).collect();

@@ -2,11 +2,13 @@
 
 pub mod commits;
 pub mod contents;
+pub mod deliveries;
 pub mod durability;
 pub mod generations;
 pub mod high_watermark;
 pub mod images;
 pub mod liveness;
+pub mod metadata_log;
 pub mod ownership;
 pub mod producers;
 pub mod promptness;

@@ -5,7 +5,7 @@ use types::TopicIdPartition;
 use crate::model::Model;
 
 /// Delays of network, disk and actors together, undisturbed.
-const SLACK_US: u64 = 1_000_000;
+const SLACK_US: u64 = 200_000;
 
 /// The answer to a fetch of `min_bytes=1`, sent at one time from an offset, has arrived.
 pub fn check(model: &mut Model, partition: TopicIdPartition, offset: i64, sent_at: u64, now: u64) {

@@ -9,6 +9,7 @@ pub fn check(link: &mut Link, connection: u64, chunks: &[Chunk]) -> Option<Strin
     let Some(oldest) = link.unanswered.pop_front() else {
         return Some(format!("connection {connection} gets an answer and has asked nothing"));
     };
+    link.arrived = link.arrived.saturating_sub(1);
     let Some(Chunk::Bytes(head)) = chunks.first() else {
         return Some(format!("an answer on connection {connection} begins with no bytes"));
     };
@@ -32,6 +33,7 @@ pub fn check(link: &mut Link, connection: u64, chunks: &[Chunk]) -> Option<Strin
 
 /// The node says that the oldest frame wants no answer.
 pub fn check_silence(link: &mut Link, connection: u64) -> Option<String> {
+    link.arrived = link.arrived.saturating_sub(1);
     match link.unanswered.pop_front() {
         Some(oldest) if oldest.is_silent => None,
         other => Some(format!("connection {connection}: silence for {other:?}")),
