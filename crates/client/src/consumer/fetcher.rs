@@ -1,4 +1,5 @@
-//! Fetches: one request under way for each broker, its answer kept until it is read.
+//! Fetches: one request under way for each broker, its answer kept until it is read. A leader may name a replica that is
+//! nearer to this client (KIP-392): that one is asked until it fails, or for as long as metadata counts as fresh.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -35,6 +36,8 @@ pub struct Fetcher {
     sender: mpsc::UnboundedSender<Answer>,
     answers: mpsc::UnboundedReceiver<Answer>,
     pub buffered: VecDeque<Fetched>,
+    /// Replicas to ask instead of leaders, and until when.
+    nearer: BTreeMap<TopicPartition, (NodeId, Instant)>,
 }
 
 #[derive(Default)]
@@ -47,10 +50,11 @@ struct Node {
 impl Fetcher {
     pub fn new(cluster: Cluster) -> Fetcher {
         let (sender, answers) = mpsc::unbounded_channel();
-        Fetcher { cluster, nodes: BTreeMap::new(), sender, answers, buffered: VecDeque::new() }
+        let (nodes, buffered, nearer) = (BTreeMap::new(), VecDeque::new(), BTreeMap::new());
+        Fetcher { cluster, nodes, sender, answers, buffered, nearer }
     }
 
-    /// Asks the leaders that are not asked yet for what follows these positions. Gives the topics whose leaders are
+    /// Asks the leaders, or whom they named, that are not asked yet for what follows these positions. Gives the topics whose leaders are
     /// not known.
     pub fn send(
         &mut self,
@@ -73,9 +77,10 @@ impl Fetcher {
                 missing.insert(Arc::clone(&partition.topic));
                 continue;
             };
+            let node = self.nearer(&partition, now).unwrap_or(leader);
             let bytes_max = config.max_partition_fetch_bytes;
             let wanted = Wanted { topic_id, offset, leader_epoch, bytes_max };
-            by_node.entry(leader).or_default().insert(partition, wanted);
+            by_node.entry(node).or_default().insert(partition, wanted);
         }
         for (id, wanted) in by_node {
             let node = self.nodes.entry(id).or_default();
@@ -84,6 +89,21 @@ impl Fetcher {
             }
         }
         missing
+    }
+
+    fn nearer(&mut self, partition: &TopicPartition, now: Instant) -> Option<NodeId> {
+        let &(node, until) = self.nearer.get(partition)?;
+        if now < until {
+            return Some(node);
+        }
+        self.nearer.remove(partition);
+        None
+    }
+
+    /// Back to the leader, where `node` was asked in its stead.
+    fn turn_back(&mut self, partition: &TopicPartition, node: NodeId) -> bool {
+        let asked = self.nearer.get(partition).is_some_and(|(named, _)| *named == node);
+        asked && self.nearer.remove(partition).is_some()
     }
 
     fn fetch(&mut self, id: NodeId, wanted: BTreeMap<TopicPartition, Wanted>, config: &ConsumerConfig) {
@@ -149,15 +169,22 @@ impl Fetcher {
                 );
                 if !renewed {
                     node.not_before = Some(Instant::now() + self.cluster.config().retry_backoff);
-                    answer.asked.keys().for_each(|partition| self.cluster.forget(&partition.topic));
+                    for partition in answer.asked.keys() {
+                        self.cluster.forget(&partition.topic);
+                        self.turn_back(partition, answer.node);
+                    }
                 }
                 return Vec::new();
             }
         };
         let mut troubles = Vec::new();
         for topic in response.responses {
+            let session = self.nodes.get(&answer.node).map(|node| &node.session);
             let name: Option<Arc<str>> = match topic.topic.is_empty() {
-                true => node.session.topic(topic.topic_id).map(|known| Arc::clone(&known.topic)),
+                true => {
+                    let known = session.and_then(|session| session.topic(topic.topic_id));
+                    known.map(|known| Arc::clone(&known.topic))
+                }
                 false => Some(topic.topic.as_str().into()),
             };
             let Some(name) = name else { continue };
@@ -166,7 +193,16 @@ impl Fetcher {
                 let Some(asked) = answer.asked.get(&partition).copied() else { continue };
                 let code = ErrorCode::from(data.error_code);
                 if code.is_error() {
-                    troubles.push(Trouble { partition, asked, code });
+                    let by_replica = self.turn_back(&partition, answer.node);
+                    // a replica may lack what its leader has
+                    if !(by_replica && code == ErrorCode::OffsetOutOfRange) {
+                        troubles.push(Trouble { partition, asked, code });
+                    }
+                    continue;
+                }
+                if data.preferred_read_replica >= 0 {
+                    let until = Instant::now() + self.cluster.config().metadata_max_age;
+                    self.nearer.insert(partition, (NodeId(data.preferred_read_replica), until));
                     continue;
                 }
                 let bytes = data.records.bytes().unwrap_or_default();
@@ -178,7 +214,60 @@ impl Fetcher {
                 self.buffered.push_back(Fetched::new(partition, asked, bytes, aborted, config.check_crcs));
             }
         }
-        node.session.answered(response.session_id);
+        if let Some(node) = self.nodes.get_mut(&answer.node) {
+            node.session.answered(response.session_id);
+        }
         troubles
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::messages::fetch_response::{FetchableTopicResponse, PartitionData};
+
+    use super::*;
+    use crate::ClientConfig;
+
+    fn partition() -> TopicPartition {
+        TopicPartition { topic: "t".into(), partition: 0 }
+    }
+
+    fn answer(node: i32, code: ErrorCode, preferred_read_replica: i32) -> Answer {
+        let data = PartitionData { error_code: code.code(), preferred_read_replica, ..Default::default() };
+        let topic =
+            FetchableTopicResponse { topic: "t".into(), partitions: vec![data], ..Default::default() };
+        let response = FetchResponse { responses: vec![topic], session_id: 5, ..Default::default() };
+        Answer { node: NodeId(node), asked: BTreeMap::from([(partition(), 7)]), outcome: Ok(response) }
+    }
+
+    #[test]
+    fn a_nearer_replica_is_asked_until_it_fails() {
+        let config = ConsumerConfig::default();
+        let lost =
+            Answer { outcome: Err(Error::Disconnected(String::new())), ..answer(2, ErrorCode::None, -1) };
+        for (name, end, troubles) in [
+            ("out of range", answer(2, ErrorCode::OffsetOutOfRange, -1), 0),
+            ("another error", answer(2, ErrorCode::NotLeaderOrFollower, -1), 1),
+            ("disconnected", lost, 0),
+        ] {
+            let mut fetcher = Fetcher::new(Cluster::new(ClientConfig::default()));
+            assert_eq!(fetcher.nearer(&partition(), Instant::now()), None);
+            assert!(fetcher.take(answer(1, ErrorCode::None, 2), &config).is_empty());
+            assert_eq!(fetcher.nearer(&partition(), Instant::now()), Some(NodeId(2)));
+            // an answer of the replica that names nobody changes nothing, nor does a late error of the leader
+            fetcher.take(answer(2, ErrorCode::None, -1), &config);
+            fetcher.take(answer(1, ErrorCode::NotLeaderOrFollower, -1), &config);
+            assert_eq!(fetcher.nearer(&partition(), Instant::now()), Some(NodeId(2)), "{name}");
+            assert_eq!(fetcher.take(end, &config).len(), troubles, "{name}");
+            assert_eq!(fetcher.nearer(&partition(), Instant::now()), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_nearer_replica_is_asked_for_a_while() {
+        let mut fetcher = Fetcher::new(Cluster::new(ClientConfig::default()));
+        fetcher.take(answer(1, ErrorCode::None, 2), &ConsumerConfig::default());
+        let late = Instant::now() + fetcher.cluster.config().metadata_max_age;
+        assert_eq!(fetcher.nearer(&partition(), late), None);
     }
 }

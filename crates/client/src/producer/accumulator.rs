@@ -9,7 +9,7 @@ use records::Compression;
 use tokio::time::Instant;
 use types::ProducerEpoch;
 
-use super::batch::{Identity, PendingBatch};
+use super::batch::{Identity, NUMBERS, PendingBatch};
 use super::partitioner::Sticky;
 
 #[derive(Default)]
@@ -64,7 +64,7 @@ impl Accumulator {
         let has_room = queue.batches.back().is_some_and(|batch| batch.has_room(size, rules.batch_bytes));
         if !has_room {
             let number = self.next_number;
-            self.next_number += 1;
+            self.next_number += NUMBERS;
             self.incomplete.insert(number);
             let capacity = rules.batch_bytes.max(size).min(64 << 10);
             queue.batches.push_back(PendingBatch::new(number, now, rules.compression, capacity));
@@ -178,7 +178,7 @@ pub enum Ready {
 }
 
 /// Sequences go from 2147483647 on to 0.
-fn after(sequence: i32, count: i32) -> i32 {
+pub fn after(sequence: i32, count: i32) -> i32 {
     ((i64::from(sequence) + i64::from(count)) & 0x7fff_ffff) as i32
 }
 

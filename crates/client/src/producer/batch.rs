@@ -5,6 +5,7 @@ use records::{Batch, BatchBuilder, BatchOptions, Compression, RecordHeader, Time
 use tokio::time::Instant;
 use types::{ProducerEpoch, ProducerId};
 
+use super::accumulator::after;
 use crate::{Error, ProducerRecord, RecordMetadata};
 
 /// Called once, when the record's fate is known.
@@ -17,9 +18,14 @@ pub struct Identity {
     pub epoch: ProducerEpoch,
 }
 
+/// Numbers of one batch: it may be halved this often, in powers of two.
+pub const NUMBERS: u64 = 1 << 20;
+
 pub struct PendingBatch {
     /// Order of creation, kept over retries.
     pub number: u64,
+    /// How many numbers, from its own on, belong to this batch and to those that it is split into.
+    numbers: u64,
     pub created: Instant,
     pub tries: u32,
     pub not_before: Option<Instant>,
@@ -38,6 +44,7 @@ impl PendingBatch {
         let options = BatchOptions { compression, ..BatchOptions::default() };
         PendingBatch {
             number,
+            numbers: NUMBERS,
             created,
             tries: 0,
             not_before: None,
@@ -109,6 +116,30 @@ impl PendingBatch {
         }
     }
 
+    /// Two batches with half of the records each, in the place of one that is too large for the broker: the second's
+    /// sequence follows the first's. None where a half is nothing, or the bytes are not to be read.
+    pub fn split(&mut self, compression: Compression) -> Option<PendingBatch> {
+        let (first, second) = halves(&self.built, compression)?;
+        let kept = usize::try_from(self.count).ok()? / 2;
+        let reserved = self.reserved / 2;
+        self.numbers /= 2;
+        let other = PendingBatch {
+            number: self.number + self.numbers,
+            numbers: self.numbers,
+            created: self.created,
+            tries: self.tries,
+            not_before: None,
+            sequence: self.sequence.map(|sequence| after(sequence, self.count / 2)),
+            filling: None,
+            built: second,
+            count: self.count - self.count / 2,
+            records: self.records.split_off(kept),
+            reserved: self.reserved - reserved,
+        };
+        (self.built, self.count, self.reserved) = (first, self.count / 2, reserved);
+        Some(other)
+    }
+
     pub fn succeed(self, partition: i32, base_offset: i64, append_time: Option<i64>) {
         for (index, (timestamp, completion)) in self.records.into_iter().enumerate() {
             let offset = if base_offset < 0 { -1 } else { base_offset.saturating_add(index as i64) };
@@ -123,6 +154,35 @@ impl PendingBatch {
             completion(Err(of_record(index)));
         }
     }
+}
+
+/// The halves of a batch, each built as the whole was.
+fn halves(built: &Bytes, compression: Compression) -> Option<(Bytes, Bytes)> {
+    let batch = Batch::exact(built).ok()?;
+    let data = batch.data(usize::MAX).ok()?;
+    let count = batch.record_count();
+    let options = |skipped: i32| BatchOptions {
+        compression,
+        producer_id: batch.producer_id(),
+        producer_epoch: batch.producer_epoch(),
+        base_sequence: match batch.base_sequence() {
+            -1 => -1,
+            first => after(first, skipped),
+        },
+        ..BatchOptions::default()
+    };
+    let (kept, mut seen) = (count / 2, 0);
+    if kept == 0 {
+        return None;
+    }
+    let mut first = BatchBuilder::with_capacity(options(0), data.len() / 2);
+    let mut second = BatchBuilder::with_capacity(options(kept), data.len() / 2);
+    for record in batch.records(&data) {
+        let half = if seen < kept { &mut first } else { &mut second };
+        half.append_renumbered(&record.ok()?).ok()?;
+        seen += 1;
+    }
+    Some((first.build().ok()?, second.build().ok()?))
 }
 
 fn rebuilt(built: &Bytes, identity: Identity, sequence: i32, compression: Compression) -> Option<Bytes> {
@@ -171,6 +231,37 @@ mod tests {
         view.verify_crc().unwrap();
         assert_eq!((view.producer_epoch(), view.base_sequence()), (ProducerEpoch(1), 0));
         assert_eq!(view.records(&view.data(100).unwrap()).count(), 2);
+    }
+
+    #[test]
+    fn a_batch_is_halved_until_one_record_is_left() {
+        for (sequence, expected) in [(Some(i32::MAX), [i32::MAX, 0]), (None, [-1, -1])] {
+            let compression = Compression::new(records::Codec::Zstd);
+            let mut first = batch(compression);
+            let (sender, done) = std::sync::mpsc::channel();
+            let record = ProducerRecord { value: Some(Bytes::from("c")), ..Default::default() };
+            first.append(&record, 6, 11, Box::new(move |outcome| sender.send(outcome.unwrap()).unwrap()));
+            first.sequence = sequence;
+            let identity = sequence.map(|_| Identity { id: ProducerId(9), epoch: ProducerEpoch(1) });
+            first.bytes(identity).unwrap();
+            let mut second = first.split(compression).unwrap();
+            assert_eq!((first.count(), second.count(), first.reserved + second.reserved), (1, 2, 31));
+            assert!(first.split(compression).is_none());
+            let third = second.split(compression).unwrap();
+            assert!(first.number < second.number && second.number < third.number && third.number < NUMBERS);
+            let bytes = [first.bytes(None).unwrap(), second.bytes(None).unwrap()];
+            for (bytes, (value, sequence)) in bytes.iter().zip([("a", expected[0]), ("b", expected[1])]) {
+                let view = Batch::exact(bytes).unwrap();
+                view.verify_crc().unwrap();
+                assert_eq!((view.base_sequence(), view.record_count()), (sequence, 1));
+                assert_eq!(view.last_offset_delta(), 0);
+                let data = view.data(100).unwrap();
+                let record = view.records(&data).next().unwrap().unwrap();
+                assert_eq!(record.value, Some(value.as_bytes()));
+            }
+            third.succeed(0, 40, None);
+            assert_eq!(done.recv().unwrap().offset, 40);
+        }
     }
 
     #[test]

@@ -218,6 +218,7 @@ impl Inner {
     fn judge(&self, sent: Sent, answer: &PartitionProduceResponse) {
         match ErrorCode::from(answer.error_code) {
             ErrorCode::None | ErrorCode::DuplicateSequenceNumber => self.succeed(sent, Some(answer)),
+            ErrorCode::MessageTooLarge if sent.batch.count() > 1 => self.split(sent),
             code => {
                 let text = answer.error_message.as_ref().map(|text| text.to_string());
                 let wrong = |row: usize| {
@@ -239,6 +240,23 @@ impl Inner {
                 self.retry_or_fail(sent, &error, of_record);
             }
         }
+    }
+
+    /// A batch that is too large for the broker goes as two, in its place.
+    fn split(&self, mut sent: Sent) {
+        let Some(mut other) = sent.batch.split(self.rules().compression) else {
+            let error = Error::Broker(ErrorCode::MessageTooLarge, None);
+            return self.retry_or_fail(sent, &error, |_| error.clone());
+        };
+        self.back(&sent.topic, sent.partition, &sent.batch);
+        for batch in [&mut sent.batch, &mut other] {
+            // those that are younger wait for both
+            batch.tries += 1;
+        }
+        self.state().incomplete.insert(other.number);
+        let (topic, topic_id, partition) = (Arc::clone(&sent.topic), sent.topic_id, sent.partition);
+        self.requeue(sent);
+        self.requeue(Sent { topic, topic_id, partition, batch: other });
     }
 
     fn succeed(&self, sent: Sent, answer: Option<&PartitionProduceResponse>) {
