@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use broker::config::{Limits, Listener, LogDirectoryConfig, NodeConfig, Settings};
-use broker::event::{ActorId, ConnectionId, Effect, Event, ListenerId, ShardId};
+use broker::event::{ActorId, ConnectionId, DiskFailure, Effect, Event, ListenerId, ShardId};
 use broker::metrics::Metrics;
 use broker::quorum::format::{FormatOptions, InitialVoters, bootstrap, format};
 use broker::quorum::{Quorum, QuorumOptions};
@@ -232,9 +232,13 @@ impl Node {
                     directories.iter().for_each(|path| self.files.sync_directory(path).unwrap());
                     self.events.push_back((id, Event::DiskDone { token, result: Ok(()) }));
                 }
-                Effect::WriteFile { token, path, content, .. } => {
-                    self.files.write_atomically(&path, &content).unwrap();
-                    self.events.push_back((id, Event::DiskDone { token, result: Ok(()) }));
+                Effect::WriteFile { token, path, content, directory } => {
+                    let written = self.files.write_atomically(&path, &content);
+                    let result = written.map_err(|error| {
+                        let reason = error.to_string();
+                        DiskFailure { directory, reason, no_room: storage::is_disk_full(&error) }
+                    });
+                    self.events.push_back((id, Event::DiskDone { token, result }));
                 }
                 Effect::WakeAt { monotonic_us } => {
                     self.wake_at.insert(id, monotonic_us);
@@ -512,5 +516,44 @@ fn what_clients_did_is_counted_by_topic_and_vanishes_with_it() {
         node.call(client, 6, DeleteTopicsRequest { topics, timeout_ms: 1000, ..Default::default() });
         let after = node.read_metrics();
         assert_eq!((after.partitions.len(), after.all_topics.messages_in), (0, 4));
+    }
+}
+
+#[test]
+fn a_node_starts_on_a_full_disk_and_topics_can_be_deleted() {
+    for shards in [1, 3] {
+        let mut node = Node::fresh(shards);
+        let connection = node.connect(0);
+        for topic in ["kept", "deleted"] {
+            assert_eq!(node.create(connection, topic, 2, &[("flush.messages", "1")]), 0);
+            assert_eq!(node.produce(connection, topic, 0), (0, 0));
+        }
+        // more than one start, and none finds any room
+        for turn in 0..5 {
+            node.actors.clear();
+            match turn % 2 {
+                0 => node.files.kill(),
+                _ => node.files.crash(),
+            }
+            node.files.set_capacity(node.files.used());
+            let now = Time { monotonic_us: node.now.monotonic_us + 1_000_000, ..node.now };
+            node = Node::start(node.files, shards, now);
+            // nobody else gets what was given up for the start
+            node.files.set_capacity(node.files.used());
+            let connection = node.connect(0);
+            let full = ErrorCode::KafkaStorageError.code();
+            assert_eq!(node.produce(connection, "kept", 0).0, full, "{shards} shards, start {turn}");
+            assert_eq!(node.create(connection, "more", 1, &[]), full);
+        }
+        let connection = node.connect(0);
+        let topics = vec![delete_topics_request::DeleteTopicState {
+            name: Some("deleted".into()),
+            ..Default::default()
+        }];
+        let request = DeleteTopicsRequest { topics, timeout_ms: 1000, ..Default::default() };
+        let Response::DeleteTopics(response) = node.call(connection, 6, request) else { panic!() };
+        assert_eq!(response.responses[0].error_code, 0, "{shards} shards");
+        node.pass(80_000);
+        assert_eq!(node.produce(connection, "kept", 0), (0, 1), "{shards} shards");
     }
 }

@@ -96,10 +96,26 @@ pub trait File: Send + Sync + Debug {
     fn write_at(&self, buffers: &mut [IoSlice<'_>], position: u64) -> io::Result<()>;
     fn size(&self) -> io::Result<u64>;
     fn set_size(&self, size: u64) -> io::Result<()>;
+    /// Makes the file at least this large, of blocks that are its own.
+    fn allocate(&self, size: u64) -> io::Result<()> {
+        write_zeros(self, size)
+    }
     /// Content and size survive a crash from here on. An error means that the log directory has failed: never tried again.
     fn sync(&self) -> io::Result<()>;
     /// For `sendfile`; none in memory.
     fn raw_fd(&self) -> Option<std::os::fd::RawFd>;
+}
+
+/// The way to allocate where the file system knows no better.
+pub(crate) fn write_zeros(file: &(impl File + ?Sized), size: u64) -> io::Result<()> {
+    let zeros = [0; 16 << 10];
+    let mut end = file.size()?;
+    while end < size {
+        let part = zeros.get(..usize::try_from(size - end).unwrap_or(usize::MAX)).unwrap_or(&zeros);
+        file.write_at(&mut [IoSlice::new(part)], end)?;
+        end += part.len() as u64;
+    }
+    Ok(())
 }
 
 /// A range of a file that a response carries without its bytes being read. Keeps the file alive.

@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 
+use crate::file_system::write_zeros;
 use crate::{DirEntry, File, FileSystem, Lock, OpenMode};
 
 /// What the kernel takes in one vectored call.
@@ -156,6 +157,13 @@ impl File for OsFile {
 
     fn set_size(&self, size: u64) -> io::Result<()> {
         self.0.set_len(size)
+    }
+
+    fn allocate(&self, size: u64) -> io::Result<()> {
+        match rustix::fs::fallocate(&self.0, rustix::fs::FallocateFlags::empty(), 0, size) {
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => write_zeros(self, size),
+            done => Ok(done?),
+        }
     }
 
     fn sync(&self) -> io::Result<()> {

@@ -53,6 +53,19 @@ impl<T> At<T> for io::Result<T> {
     }
 }
 
+/// False where there was no room: what was to be written can wait.
+pub(crate) fn if_room(written: Result<()>) -> Result<bool> {
+    match written {
+        Err(Error::NoRoom { .. }) => Ok(false),
+        other => other.map(|()| true),
+    }
+}
+
+/// Whether a call was refused because the volume, or somebody's share of it, is full.
+pub fn is_disk_full(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::NOSPC | Errno::DQUOT))
+}
+
 /// Why records were not appended.
 #[derive(Debug, thiserror::Error)]
 pub enum AppendError {

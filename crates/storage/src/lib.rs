@@ -22,7 +22,7 @@ pub use config::LogConfig;
 pub use directory::{
     CleanShutdown, LogDirectory, MetaProperties, OpenError, PartitionDirectory, StartPoints,
 };
-pub use error::{AppendError, Error, ReadError, Result};
+pub use error::{AppendError, Error, ReadError, Result, is_disk_full};
 pub use leader_epochs::{EpochEnd, LeaderEpochs};
 pub use log::{
     AppendContext, Appended, FlushPlan, FlushedTo, Followed, Log, LogOptions, Marker, Opened, Read, Retained,

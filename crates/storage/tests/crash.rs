@@ -243,3 +243,29 @@ fn a_full_disk_refuses_and_goes_on() {
         assert_eq!((opened.truncated_bytes, read_all(&mut log, Offset(0)).len() as i64), (0, appended));
     }
 }
+
+#[test]
+fn a_full_disk_is_recovered_on() {
+    let system = MemoryFileSystem::new(5);
+    let mut log = create(&system, &config());
+    for time in 0..20 {
+        append_records(&mut log, 1, time);
+    }
+    log.flush(0).unwrap();
+    let expected = read_all(&mut log, Offset(0));
+    system.kill();
+    for name in names(&system).into_iter().filter(|name| name.contains("index")) {
+        system.remove_file(&PathBuf::from("/data/t-0").join(name)).unwrap();
+    }
+    system.set_capacity(system.used());
+    for recovery_point in [0, 7, 20] {
+        let (mut log, _) = reopen(&system, &config(), Offset(recovery_point), false);
+        assert_eq!(read_all(&mut log, Offset(0)), expected, "{recovery_point}");
+        system.kill();
+    }
+    let (mut log, _) = reopen(&system, &config(), Offset(0), false);
+    system.set_capacity(u64::MAX);
+    log.flush(0).unwrap();
+    let indexes = names(&system).into_iter().filter(|name| name.ends_with(".index")).count();
+    assert_eq!(indexes + 1, log.segment_count(), "all but the active one's");
+}

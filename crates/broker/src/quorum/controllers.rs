@@ -11,6 +11,9 @@ use super::{Quorum, Turn, envelope};
 use crate::event::{Level, ShardId};
 use crate::shard::Call;
 
+/// Bytes that must be left on the disk for a change.
+const CHANGE: u64 = 256 << 10;
+
 impl Quorum {
     pub(super) fn on_controller_request(
         &mut self,
@@ -165,12 +168,22 @@ impl Quorum {
         let Some(outcome) = outcome else { return self.refuse(caller, turn) };
         let Outcome { records, atomic, reply } = outcome;
         let response = wrap(reply);
-        if !records.is_empty() && !self.log.has_room(room_for(&response)) {
+        if !records.is_empty() && !self.has_room_for(&response) {
             turn.log(Level::Info, "a change is refused: the disk of the metadata log is full".to_owned());
             return self.answer(caller, refused_with(&response, ErrorCode::KafkaStorageError), turn);
         }
         if let Some((response, offset)) = self.append(Outcome { records, atomic, reply: response }, turn) {
             self.answer_after(offset, caller, response);
+        }
+    }
+
+    /// Room is left for those that help to free some.
+    fn has_room_for(&self, response: &Response) -> bool {
+        match response {
+            Response::DeleteTopics(_) | Response::AlterConfigs(_) | Response::IncrementalAlterConfigs(_) => {
+                self.log.has_reserve()
+            }
+            _ => self.log.has_room(CHANGE),
         }
     }
 
@@ -222,16 +235,6 @@ impl Quorum {
             connection.close(call.sequence);
         }
         self.depart(call.connection, turn);
-    }
-}
-
-/// Bytes that must be left on the disk for a change: fewer for those that help to free some.
-fn room_for(response: &Response) -> u64 {
-    match response {
-        Response::DeleteTopics(_) | Response::AlterConfigs(_) | Response::IncrementalAlterConfigs(_) => {
-            16 << 10
-        }
-        _ => 256 << 10,
     }
 }
 

@@ -11,10 +11,13 @@ use storage::{FlushPlan, FlushedTo, Log, LogConfig, LogOptions};
 use types::{LeaderEpoch, Offset, TopicPartition, Uuid};
 
 use super::batches;
+use super::reserve::Reserve;
 use super::snapshot::{self, Download};
 
 pub(crate) const TOPIC: &str = "__cluster_metadata";
 const QUORUM_STATE: &str = "quorum-state";
+/// Bytes enough for a change that frees room.
+const SMALL_CHANGE: u64 = 16 << 10;
 
 #[derive(Debug)]
 pub(crate) struct MetadataLog {
@@ -24,6 +27,7 @@ pub(crate) struct MetadataLog {
     /// Ascending; 0-0 among them.
     snapshots: Vec<SnapshotId>,
     download: Option<Download>,
+    reserve: Reserve,
     now_ms: i64,
 }
 
@@ -55,7 +59,9 @@ impl MetadataLog {
             now_ms,
             seed: 0,
         };
-        let mut log = Log::create(options, Some(Uuid::METADATA_TOPIC)).map_err(failed)?;
+        let mut reserve = Reserve::find(&file_system, &directory)?;
+        let mut log = reserve.spend(|| Ok(Log::create(options.clone(), Some(Uuid::METADATA_TOPIC))?))?;
+        reserve.fill();
         let snapshots = snapshot::list(&*file_system, &directory)?;
         if let Some(latest) = snapshots.last()
             && latest.end_offset > log.end_offset()
@@ -71,7 +77,7 @@ impl MetadataLog {
             )));
         }
         log.flush(now_ms).map_err(failed)?;
-        Ok(MetadataLog { file_system, directory, log, snapshots, download: None, now_ms })
+        Ok(MetadataLog { file_system, directory, log, snapshots, download: None, reserve, now_ms })
     }
 
     pub fn set_time(&mut self, now_ms: i64) {
@@ -88,8 +94,9 @@ impl MetadataLog {
     }
 
     /// Durable on return.
-    pub fn write_quorum_state(&self, bytes: &[u8]) -> io::Result<()> {
-        self.file_system.write_atomically(&self.directory.join(QUORUM_STATE), bytes)
+    pub fn write_quorum_state(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let path = self.directory.join(QUORUM_STATE);
+        self.reserve.spend(|| Ok(self.file_system.write_atomically(&path, bytes)?))
     }
 
     /// The newest snapshot and what it says.
@@ -116,6 +123,11 @@ impl MetadataLog {
     /// are refused before the disk is quite full.
     pub fn has_room(&self, least: u64) -> bool {
         self.file_system.space(&self.directory).map_or(true, |(_, usable)| usable >= least)
+    }
+
+    /// The same for changes that help to free some: they may use the reserve.
+    pub fn has_reserve(&self) -> bool {
+        !self.reserve.is_empty() || self.has_room(SMALL_CHANGE)
     }
 
     /// Bytes of the log and of all snapshots.
@@ -155,7 +167,13 @@ impl MetadataLog {
 
     /// What is to be synced.
     pub fn flush_plan(&mut self) -> io::Result<FlushPlan> {
-        self.log.flush_plan(self.now_ms).map_err(failed)
+        self.reserve.fill();
+        let mut plan = self.log.flush_plan(self.now_ms).map_err(failed)?;
+        if let Some(filled) = self.reserve.take_unsynced() {
+            plan.files.push(filled);
+            plan.directories.push(self.directory.clone());
+        }
+        Ok(plan)
     }
 
     pub fn flushed(&mut self, to: FlushedTo) {
@@ -219,12 +237,12 @@ impl RaftLog for MetadataLog {
         records: &[ControlRecord],
     ) -> io::Result<()> {
         let batch = batches::control_batch(records, self.end_offset(), epoch, wall_ms).map_err(failed)?;
-        self.log.append_trusted(&batch, epoch, wall_ms).map_err(failed)?;
+        self.reserve.spend(|| Ok(self.log.append_trusted(&batch, epoch, wall_ms)?))?;
         Ok(())
     }
 
     fn append_data(&mut self, epoch: LeaderEpoch, wall_ms: i64, batch: &Bytes) -> io::Result<Offset> {
-        let followed = self.log.append_trusted(batch, epoch, wall_ms).map_err(failed)?;
+        let followed = self.reserve.spend(|| Ok(self.log.append_trusted(batch, epoch, wall_ms)?))?;
         Ok(Offset(followed.end_offset.0 - 1))
     }
 
@@ -234,14 +252,15 @@ impl RaftLog for MetadataLog {
         records: &Bytes,
     ) -> io::Result<Vec<(Offset, ControlRecord)>> {
         let before = self.end_offset();
-        match self.log.append_as_follower(records, epoch, self.now_ms) {
+        let now_ms = self.now_ms;
+        match self.reserve.spend(|| Ok(self.log.append_as_follower(records, epoch, now_ms)?)) {
             Ok(_) => {}
             // what a peer sent is not believed; it is asked again
             Err(error) if self.end_offset() == before => {
                 drop(error);
                 return Ok(Vec::new());
             }
-            Err(error) => return Err(failed(error)),
+            Err(error) => return Err(error),
         }
         let after = self.end_offset();
         let found = batches::controls(records).map_err(failed)?;

@@ -20,6 +20,7 @@ mod refusals;
 mod registration;
 mod remote;
 mod reply;
+mod reserve;
 mod snapshot;
 mod snapshots;
 #[cfg(test)]

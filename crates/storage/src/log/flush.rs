@@ -9,7 +9,7 @@ use types::Offset;
 
 use super::Log;
 use crate::checkpoint::{self, LEADER_EPOCH};
-use crate::error::{At, Error, Result};
+use crate::error::{At, Error, Result, if_room};
 use crate::names::SNAPSHOT;
 use crate::partition_metadata;
 use crate::segment::Segment;
@@ -76,7 +76,7 @@ impl Log {
     /// As `flush_plan`, with the active segment's indexes and a producer snapshot, so that recovery reads no more
     /// than what comes after. For a background flush that moves the recovery point on.
     pub fn checkpoint_plan(&mut self, now_ms: i64) -> Result<FlushPlan> {
-        let with_snapshot = has_room(self.take_snapshot())?;
+        let with_snapshot = if_room(self.take_snapshot())?;
         self.plan(now_ms, with_snapshot)
     }
 
@@ -96,7 +96,7 @@ impl Log {
             let mut indexes = with_active_indexes || index < active;
             let (segment, place) = self.segment(index)?;
             let base = segment.base;
-            if indexes && !has_room(segment.write_indexes(place))? {
+            if indexes && !if_room(segment.write_indexes(place))? {
                 // the records are synced all the same; recovery will have to read them
                 indexed = indexed.min(base);
                 indexes = false;
@@ -104,7 +104,7 @@ impl Log {
             let (segment, place) = self.segment(index)?;
             segment.take_unsynced(place, indexes, &mut files)?;
         }
-        if !has_room(self.write_epochs())? {
+        if !if_room(self.write_epochs())? {
             indexed = self.recovery_point;
         }
         if std::mem::take(&mut self.unsynced_before) {
@@ -196,13 +196,5 @@ impl Log {
         self.flushed(plan.to);
         self.segments.iter_mut().for_each(|segment| segment.close());
         Ok(())
-    }
-}
-
-/// False where there was none: what was to be written can wait.
-fn has_room(written: Result<()>) -> Result<bool> {
-    match written {
-        Err(Error::NoRoom { .. }) => Ok(false),
-        other => other.map(|()| true),
     }
 }

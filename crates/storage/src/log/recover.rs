@@ -11,7 +11,7 @@ use types::Offset;
 
 use super::Log;
 use super::open::{Listing, LogOptions, Opened};
-use crate::error::{At, Error, Result};
+use crate::error::{At, Error, Result, if_room};
 use crate::names::LOG;
 use crate::producer::CompletedTransaction;
 use crate::segment::{Judged, Place, Scan, Segment, Window, truncate_aborted};
@@ -208,7 +208,7 @@ impl Log {
             segment.cut(place, found)?;
         }
         if !is_last {
-            segment.write_indexes(place)?;
+            if_room(segment.write_indexes(place))?;
         }
         Ok(segment.size)
     }
@@ -264,8 +264,9 @@ impl Log {
             }
             let (segment, place) = self.segment(index)?;
             segment.note_batch(&header, interval);
-            segment.offset_index.0.write_full_blocks(place)?;
-            segment.time_index.entries.write_full_blocks(place)?;
+            // on a full disk the entries stay in memory, and a flush writes them
+            if_room(segment.offset_index.0.write_full_blocks(place))?;
+            if_room(segment.time_index.entries.write_full_blocks(place))?;
             self.end_offset = header.next_offset();
             let header = PatchedHeader::new(header);
             let header = header.header();

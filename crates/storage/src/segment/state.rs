@@ -11,7 +11,7 @@ use types::Offset;
 use super::place::Place;
 use super::scan::{Judged, Scan, Window};
 use super::{OffsetIndex, TimeIndex};
-use crate::error::{At, Error, ReadError, Result};
+use crate::error::{At, ReadError, Result, if_room};
 use crate::names::LOG;
 
 /// The newest batches whose places are kept in memory: readers at the end of a log find theirs without a read.
@@ -269,8 +269,9 @@ impl Segment {
         self.size = u32::try_from(end).unwrap_or(u32::MAX);
         self.recent.clear();
         self.note_largest();
-        self.offset_index.0.write_all(place)?;
-        self.time_index.entries.write_all(place)
+        if_room(self.offset_index.0.write_all(place))?;
+        if_room(self.time_index.entries.write_all(place))?;
+        Ok(())
     }
 
     pub(crate) fn clear_indexes(&mut self, place: &Place) -> Result<()> {
@@ -400,12 +401,8 @@ impl Segment {
     /// Closes the files if nothing has used them since the last call. Entries that found no room stay in memory.
     pub(crate) fn close_if_idle(&mut self, place: &Place) -> Result<()> {
         if !std::mem::take(&mut self.used) {
-            let written =
-                self.offset_index.0.write_all(place).and_then(|()| self.time_index.entries.write_all(place));
-            match written {
-                Err(Error::NoRoom { .. }) => {}
-                other => other?,
-            }
+            let _ = if_room(self.offset_index.0.write_all(place))?
+                && if_room(self.time_index.entries.write_all(place))?;
             self.close();
         }
         Ok(())
