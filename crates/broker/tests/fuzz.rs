@@ -200,17 +200,37 @@ fn is_done(node: &mut Node, connection: broker::event::ConnectionId, silences: u
 fn is_for_the_controller(bytes: &Bytes) -> bool {
     let key = bytes.get(..2).map(|key| i16::from_be_bytes([key[0], key[1]]));
     key.and_then(|key| ApiKey::try_from(key).ok()).is_some_and(|key| {
-        matches!(
+        // what a shard does itself, or refuses; every other served one is forwarded
+        !matches!(
             key,
-            ApiKey::CreateTopics
-                | ApiKey::DeleteTopics
-                | ApiKey::CreatePartitions
-                | ApiKey::AlterConfigs
-                | ApiKey::IncrementalAlterConfigs
-                | ApiKey::ElectLeaders
-                | ApiKey::ListPartitionReassignments
-                | ApiKey::UpdateFeatures
-                | ApiKey::DescribeQuorum
+            ApiKey::Produce
+                | ApiKey::Fetch
+                | ApiKey::ListOffsets
+                | ApiKey::Metadata
+                | ApiKey::ApiVersions
+                | ApiKey::InitProducerId
+                | ApiKey::OffsetForLeaderEpoch
+                | ApiKey::DeleteRecords
+                | ApiKey::DescribeProducers
+                | ApiKey::DescribeCluster
+                | ApiKey::DescribeTopicPartitions
+                | ApiKey::DescribeConfigs
+                | ApiKey::ListConfigResources
+                | ApiKey::DescribeLogDirs
+                | ApiKey::DescribeClientQuotas
+                | ApiKey::DescribeUserScramCredentials
+                | ApiKey::DescribeAcls
+                | ApiKey::FindCoordinator
+                | ApiKey::ListGroups
+                | ApiKey::DescribeGroups
+                | ApiKey::DeleteGroups
+                | ApiKey::OffsetDelete
+                | ApiKey::OffsetFetch
+                | ApiKey::JoinGroup
+                | ApiKey::SyncGroup
+                | ApiKey::Heartbeat
+                | ApiKey::LeaveGroup
+                | ApiKey::OffsetCommit
         )
     })
 }
