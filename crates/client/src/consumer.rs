@@ -8,6 +8,7 @@ mod fetcher;
 mod group;
 mod offsets;
 mod session;
+mod sticky;
 mod subscription;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -27,7 +28,7 @@ pub use subscription::Pattern;
 /// What reads bytes from outside.
 #[cfg(test)]
 pub(crate) mod fuzzed {
-    pub use super::assignor::{Assignor, Member, assigned, assignment, subscribed_topics, subscription};
+    pub use super::assignor::{Assignor, Claim, Member, assigned, assignment, claim, subscription};
     pub use super::fetched::Fetched;
 }
 
@@ -445,7 +446,9 @@ impl Consumer {
     }
 
     fn auto_commit(&mut self) {
-        let Some(group) = self.group.clone().filter(|_| self.config.auto_commit) else { return };
+        // what is committed while the group rebalances is refused
+        let can = self.config.auto_commit && self.joining.is_none();
+        let Some(group) = self.group.clone().filter(|_| can) else { return };
         let running = self.committing.as_ref().is_some_and(|running| !running.is_finished());
         if running || self.last_commit.elapsed() < self.config.auto_commit_interval {
             return;

@@ -12,9 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use types::TopicPartition;
 
-use crate::consumer::fuzzed::{
-    Assignor, Fetched, Member, assigned, assignment, subscribed_topics, subscription,
-};
+use crate::consumer::fuzzed::{Assignor, Claim, Fetched, Member, assigned, assignment, claim, subscription};
 use crate::fuzzing::{each_seed, mutate, peak_of, pick, random_bytes};
 use crate::{ClientConfig, Connection};
 
@@ -94,8 +92,13 @@ fn the_count_of_a_batch_makes_no_room() {
 fn damaged_group_protocol() {
     let topics: Vec<String> = ["a", "b", "topic"].map(str::to_owned).into();
     let partitions = [0, 1, 5].map(|partition| TopicPartition { topic: "topic".into(), partition });
+    let said = Claim { topics, owned: partitions.to_vec(), generation: 3 };
     each_seed(300, |random| {
-        let good = if random.one_in(2) { subscription(&topics, "rack") } else { assignment(&partitions) };
+        let good = if random.one_in(2) {
+            subscription(&said, "rack", random.one_in(2))
+        } else {
+            assignment(&partitions)
+        };
         let bytes = match random.below(4) {
             0 => random_bytes(100, random),
             _ => mutate(&good.unwrap(), random),
@@ -103,14 +106,16 @@ fn damaged_group_protocol() {
         let size = bytes.len();
         let ((), peak) = peak_of(|| {
             let _ = assigned(bytes.clone().into());
-            let Ok(topics) = subscribed_topics(bytes.into()) else { return };
+            let Ok(Claim { topics, owned, generation }) = claim(bytes.into()) else { return };
             let counts: BTreeMap<String, i32> = topics.iter().map(|topic| (topic.clone(), 7)).collect();
             let members = ["m", "n", "m"].map(|id| Member {
                 id: Str::from(id),
                 instance_id: None,
                 topics: topics.clone(),
+                owned: owned.clone(),
+                generation,
             });
-            for assignor in [Assignor::Range, Assignor::RoundRobin] {
+            for assignor in [Assignor::Range, Assignor::RoundRobin, Assignor::CooperativeSticky] {
                 let _ = assignor.assign(members.to_vec(), &counts);
             }
         });

@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use protocol::data::consumer_protocol_assignment::TopicPartition as AssignedTopic;
+use protocol::data::consumer_protocol_subscription::TopicPartition as OwnedTopic;
 use protocol::data::{ConsumerProtocolAssignment, ConsumerProtocolSubscription};
 use protocol::{Message, Reader, Str};
 use types::TopicPartition;
 
+use super::sticky;
 use crate::Error;
 
 /// What a member that leads its group may be asked to decide by.
@@ -19,6 +21,8 @@ pub enum Assignor {
     Range,
     /// Partition by partition in turn.
     RoundRobin,
+    /// Everybody keeps what they have, as far as that is fair; what moves is given up first.
+    CooperativeSticky,
 }
 
 /// A member as its leader sees it.
@@ -27,21 +31,32 @@ pub struct Member {
     pub id: Str,
     pub instance_id: Option<Str>,
     pub topics: Vec<String>,
+    /// What it has, where it did not give all up to join, and since when.
+    pub owned: Vec<TopicPartition>,
+    pub generation: i32,
 }
 
 /// Partitions of members, by member id.
 pub type Assignments = BTreeMap<Str, Vec<TopicPartition>>;
+
+const ALL: [Assignor; 3] = [Assignor::Range, Assignor::RoundRobin, Assignor::CooperativeSticky];
 
 impl Assignor {
     pub fn name(self) -> &'static str {
         match self {
             Assignor::Range => "range",
             Assignor::RoundRobin => "roundrobin",
+            Assignor::CooperativeSticky => "cooperative-sticky",
         }
     }
 
     pub fn named(name: &str) -> Option<Assignor> {
-        [Assignor::Range, Assignor::RoundRobin].into_iter().find(|assignor| assignor.name() == name)
+        ALL.into_iter().find(|assignor| assignor.name() == name)
+    }
+
+    /// Whether members keep their partitions while they join.
+    pub fn is_cooperative(self) -> bool {
+        self == Assignor::CooperativeSticky
     }
 
     /// `counts`: partitions of the topics that exist.
@@ -52,6 +67,7 @@ impl Assignor {
         match self {
             Assignor::Range => range(&members, counts, &mut assignments),
             Assignor::RoundRobin => round_robin(&members, counts, &mut assignments),
+            Assignor::CooperativeSticky => return sticky::assign(&members, counts),
         }
         assignments
     }
@@ -106,27 +122,69 @@ fn round_robin(members: &[Member], counts: &BTreeMap<String, i32>, assignments: 
 /// Version that is written: owned partitions, generation and rack are there for cooperative members to see.
 const SUBSCRIPTION_VERSION: i16 = 3;
 
-/// A member's subscription as its JoinGroup carries it.
-pub fn subscription(topics: &[String], rack: &str) -> Result<Bytes, Error> {
-    let mut topics: Vec<Str> = topics.iter().map(Str::from).collect();
+/// What a member says of itself when it joins.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Claim {
+    pub topics: Vec<String>,
+    /// Sorted.
+    pub owned: Vec<TopicPartition>,
+    /// In which it got them; -1: none.
+    pub generation: i32,
+}
+
+/// A member's claim as its JoinGroup carries it.
+pub fn subscription(claim: &Claim, rack: &str, is_cooperative: bool) -> Result<Bytes, Error> {
+    let mut topics: Vec<Str> = claim.topics.iter().map(Str::from).collect();
     topics.sort();
     let rack_id = Some(rack).filter(|rack| !rack.is_empty()).map(Str::from);
-    let message = ConsumerProtocolSubscription { topics, generation_id: -1, rack_id, ..Default::default() };
+    let mut message =
+        ConsumerProtocolSubscription { topics, generation_id: -1, rack_id, ..Default::default() };
+    if is_cooperative {
+        message.generation_id = claim.generation;
+        // where older leaders look for it
+        message.user_data = Some(Bytes::copy_from_slice(&claim.generation.to_be_bytes()));
+        let owned = by_topic(&claim.owned).into_iter();
+        message.owned_partitions =
+            owned.map(|(topic, partitions)| OwnedTopic { topic: Str::from(topic), partitions }).collect();
+    }
     versioned(&message, SUBSCRIPTION_VERSION)
 }
 
-pub fn subscribed_topics(bytes: Bytes) -> Result<Vec<String>, Error> {
+pub fn claim(bytes: Bytes) -> Result<Claim, Error> {
     let message: ConsumerProtocolSubscription = parse(bytes)?;
-    Ok(message.topics.iter().map(|topic| topic.to_string()).collect())
+    let said = message.user_data.as_deref().and_then(|data| data.try_into().ok()).map(i32::from_be_bytes);
+    let generation = match message.generation_id {
+        ..0 => said.unwrap_or(-1),
+        generation => generation,
+    };
+    let owned = message.owned_partitions.into_iter().map(|one| (one.topic, one.partitions));
+    let topics = message.topics.iter().map(|topic| topic.to_string()).collect();
+    Ok(Claim { topics, owned: named(owned), generation })
 }
 
-/// A member's partitions as SyncGroup carries them.
-pub fn assignment(partitions: &[TopicPartition]) -> Result<Bytes, Error> {
+fn by_topic(partitions: &[TopicPartition]) -> BTreeMap<&str, Vec<i32>> {
     let mut by_topic: BTreeMap<&str, Vec<i32>> = BTreeMap::new();
     for partition in partitions {
         by_topic.entry(&partition.topic).or_default().push(partition.partition);
     }
-    let assigned_partitions = by_topic
+    by_topic
+}
+
+/// Sorted.
+fn named(topics: impl Iterator<Item = (Str, Vec<i32>)>) -> Vec<TopicPartition> {
+    let mut found = Vec::new();
+    for (topic, partitions) in topics {
+        let name: Arc<str> = topic.as_str().into();
+        let named = |partition| TopicPartition { topic: Arc::clone(&name), partition };
+        found.extend(partitions.into_iter().map(named));
+    }
+    found.sort();
+    found
+}
+
+/// A member's partitions as SyncGroup carries them.
+pub fn assignment(partitions: &[TopicPartition]) -> Result<Bytes, Error> {
+    let assigned_partitions = by_topic(partitions)
         .into_iter()
         .map(|(topic, partitions)| AssignedTopic { topic: Str::from(topic), partitions })
         .collect();
@@ -138,14 +196,7 @@ pub fn assigned(bytes: Bytes) -> Result<Vec<TopicPartition>, Error> {
         return Ok(Vec::new());
     }
     let message: ConsumerProtocolAssignment = parse(bytes)?;
-    let mut found = Vec::new();
-    for topic in message.assigned_partitions {
-        let name: Arc<str> = topic.topic.as_str().into();
-        let named = |partition| TopicPartition { topic: Arc::clone(&name), partition };
-        found.extend(topic.partitions.into_iter().map(named));
-    }
-    found.sort();
-    Ok(found)
+    Ok(named(message.assigned_partitions.into_iter().map(|one| (one.topic, one.partitions))))
 }
 
 fn versioned<M: Message>(message: &M, version: i16) -> Result<Bytes, Error> {
@@ -175,6 +226,8 @@ mod tests {
             id: Str::from(*id),
             instance_id: None,
             topics: topics.iter().map(|topic| (*topic).to_owned()).collect(),
+            owned: Vec::new(),
+            generation: -1,
         });
         let counts = counts.iter().map(|(topic, count)| ((*topic).to_owned(), *count)).collect();
         let shown = |(id, partitions): (Str, Vec<TopicPartition>)| {
@@ -206,6 +259,8 @@ mod tests {
             id: Str::from(id),
             instance_id: instance.map(Str::from),
             topics: vec!["t".to_owned()],
+            owned: Vec::new(),
+            generation: -1,
         };
         let members = vec![member("a", None), member("z", Some("i"))];
         let assignments = Assignor::Range.assign(members, &BTreeMap::from([("t".to_owned(), 1)]));
@@ -214,13 +269,19 @@ mod tests {
 
     #[test]
     fn bytes_are_javas() {
-        let topics = ["t".to_owned()];
-        let bytes = subscription(&topics, "").unwrap();
+        let topics = vec!["t".to_owned()];
+        let partitions = vec![TopicPartition { topic: "t".into(), partition: 4 }];
+        let eager = Claim { topics: topics.clone(), owned: partitions.clone(), generation: 7 };
+        let bytes = subscription(&eager, "", false).unwrap();
         // version, one topic, null user data, no owned partitions, generation, null rack
         let expected = b"\0\x03\0\0\0\x01\0\x01t\xff\xff\xff\xff\0\0\0\0\xff\xff\xff\xff\xff\xff";
         assert_eq!(&bytes[..], expected);
-        assert_eq!(subscribed_topics(bytes).unwrap(), topics);
-        let partitions = vec![TopicPartition { topic: "t".into(), partition: 4 }];
+        assert_eq!(claim(bytes).unwrap(), Claim { topics, owned: Vec::new(), generation: -1 });
+        let bytes = subscription(&eager, "", true).unwrap();
+        let expected = b"\0\x03\0\0\0\x01\0\x01t\0\0\0\x04\0\0\0\x07\
+                         \0\0\0\x01\0\x01t\0\0\0\x01\0\0\0\x04\0\0\0\x07\xff\xff";
+        assert_eq!(&bytes[..], expected);
+        assert_eq!(claim(bytes).unwrap(), eager);
         let bytes = assignment(&partitions).unwrap();
         assert_eq!(&bytes[..], b"\0\x03\0\0\0\x01\0\x01t\0\0\0\x01\0\0\0\x04\xff\xff\xff\xff");
         assert_eq!(assigned(bytes).unwrap(), partitions);

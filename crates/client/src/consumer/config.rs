@@ -114,6 +114,11 @@ impl ConsumerConfig {
         Ok(config)
     }
 
+    /// Whether partitions are kept while the group is joined again: all assignors must be able to do so.
+    pub fn is_cooperative(&self) -> bool {
+        self.assignors.iter().all(|assignor| assignor.is_cooperative())
+    }
+
     fn check(&self) -> Result<(), Error> {
         let refused = |text: &str| Err(Error::Config(text.to_owned()));
         if self.group_id.as_deref() == Some("") {
@@ -178,14 +183,15 @@ fn assignors(text: &str) -> Result<Vec<Assignor>, Error> {
         match class.rsplit('.').next() {
             Some("RangeAssignor") => found.push(Assignor::Range),
             Some("RoundRobinAssignor") => found.push(Assignor::RoundRobin),
-            // beside others they are not missed
-            Some("CooperativeStickyAssignor" | "StickyAssignor") => {}
+            Some("CooperativeStickyAssignor") => found.push(Assignor::CooperativeSticky),
+            // beside others it is not missed
+            Some("StickyAssignor") => {}
             _ => return Err(Error::Config(format!("{class} ClassNotFoundException exception occurred"))),
         }
     }
     match found.is_empty() {
         true => Err(Error::Config(format!(
-            "partition.assignment.strategy {text} is not supported yet: range and round robin are"
+            "partition.assignment.strategy {text} is not supported yet: range, round robin and cooperative sticky are"
         ))),
         false => Ok(found),
     }

@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 use types::TopicPartition;
 
-use super::assignor::{self, Assignor, Member};
+use super::assignor::{self, Assignor, Claim, Member};
 use super::config::ConsumerConfig;
 use crate::{Cluster, Connection, CoordinatorKind, Error};
 
@@ -158,9 +158,14 @@ impl Group {
     }
 
     /// Joins until it is done or cannot be.
-    pub async fn join(&self, topics: Vec<String>) -> Result<Joined, Error> {
+    pub async fn join(&self, topics: Vec<String>, owned: Vec<TopicPartition>) -> Result<Joined, Error> {
+        let mut claim = Claim { topics, owned, generation: self.identity().generation };
         for tries in 0.. {
-            let (error, quick) = match self.try_join(&topics).await {
+            if self.state().lost {
+                claim.owned.clear();
+                claim.generation = -1;
+            }
+            let (error, quick) = match self.try_join(&claim).await {
                 Ok(joined) => {
                     let mut state = self.state();
                     state.rejoin = false;
@@ -194,9 +199,10 @@ impl Group {
         unreachable!("the loop ends by returning")
     }
 
-    async fn try_join(&self, topics: &[String]) -> Result<Joined, Error> {
+    async fn try_join(&self, claim: &Claim) -> Result<Joined, Error> {
         let connection = self.coordinator().await?;
-        let metadata = assignor::subscription(topics, &self.config.client_rack)?;
+        let is_cooperative = self.config.is_cooperative();
+        let metadata = assignor::subscription(claim, &self.config.client_rack, is_cooperative)?;
         let protocols = self.config.assignors.iter().map(|assignor| JoinGroupRequestProtocol {
             name: Str::from_static(assignor.name()),
             metadata: metadata.clone(),
@@ -247,10 +253,13 @@ impl Group {
         }
         let mut members = Vec::new();
         for member in &answer.members {
+            let Claim { topics, owned, generation } = assignor::claim(member.metadata.clone())?;
             members.push(Member {
                 id: member.member_id.clone(),
                 instance_id: member.group_instance_id.clone(),
-                topics: assignor::subscribed_topics(member.metadata.clone())?,
+                topics,
+                owned,
+                generation,
             });
         }
         let topics: BTreeSet<&str> =

@@ -52,31 +52,99 @@ impl Consumer {
             return Err(failure);
         }
         if group.needs_join() && self.joining.is_none() {
-            self.give_up_partitions(group.take_lost()).await;
+            let lost = group.take_lost();
+            let is_cooperative = self.config.is_cooperative();
+            if !is_cooperative || lost {
+                self.give_up_partitions(lost).await;
+            }
             if let Some(task) = self.beating.take() {
                 task.abort();
             }
             let topics = self.topics().await?;
+            if is_cooperative {
+                let of_others =
+                    |partition: &TopicPartition| !topics.iter().any(|topic| **topic == *partition.topic);
+                let given_up =
+                    self.positions.keys().filter(|partition| of_others(partition)).cloned().collect();
+                self.commit_before_joining().await;
+                self.revoke(given_up);
+            }
+            let owned = self.positions.keys().cloned().collect();
             let joiner = Arc::clone(&group);
-            self.joining = Some(tokio::spawn(async move { joiner.join(topics).await }));
+            self.joining = Some(tokio::spawn(async move {
+                let joined = joiner.join(topics, owned).await;
+                joiner.news.notify_one();
+                joined
+            }));
             if !self.rebalances.is_empty() {
                 // that partitions are gone is told at once: the join may take long
                 return Ok(());
             }
         }
         let Some(joining) = &mut self.joining else { return self.watch_topics().await };
+        if self.joined && !joining.is_finished() {
+            // a cooperative member reads on
+            return Ok(());
+        }
         let outcome = joining.await;
         self.joining = None;
         let joined = outcome.map_err(|error| Error::Disconnected(error.to_string()))??;
-        let partitions = joined.partitions;
-        self.positions = partitions.iter().map(|p| (p.clone(), Position::default())).collect();
+        if !self.config.is_cooperative() {
+            // given up before
+            self.positions.clear();
+        }
+        self.take_over(joined.partitions, group.take_lost()).await;
         self.joined = true;
         self.leading = joined.leading;
         self.watched = tokio::time::Instant::now();
         self.last_commit = tokio::time::Instant::now();
-        self.rebalances.push(Rebalance::Assigned(partitions));
         self.beating = Some(tokio::spawn(group.beat()));
         Ok(())
+    }
+
+    /// What the group gave, after what it took.
+    async fn take_over(&mut self, partitions: Vec<TopicPartition>, lost: bool) {
+        if lost {
+            // the membership that the old partitions came from ended while this one was asked for
+            self.give_up_partitions(true).await;
+        }
+        let taken: Vec<TopicPartition> =
+            self.positions.keys().filter(|partition| !partitions.contains(partition)).cloned().collect();
+        if !taken.is_empty() {
+            let mut offsets = self.positions();
+            offsets.retain(|partition, _| taken.contains(partition));
+            if self.config.auto_commit {
+                let _ = self.commit(&offsets).await;
+            }
+            self.revoke(taken);
+            // who gets them learns of it when all have joined again
+            if let Some(group) = &self.group {
+                group.ask_to_rejoin();
+            }
+        }
+        let is_new = |partition: &TopicPartition| !self.positions.contains_key(partition);
+        let added: Vec<TopicPartition> = partitions.into_iter().filter(is_new).collect();
+        self.positions.extend(added.iter().map(|partition| (partition.clone(), Position::default())));
+        self.rebalances.push(Rebalance::Assigned(added));
+    }
+
+    async fn commit_before_joining(&mut self) {
+        if self.config.auto_commit && self.joined {
+            let offsets = self.positions();
+            let _ = self.commit(&offsets).await;
+        }
+    }
+
+    /// These partitions are no longer read.
+    fn revoke(&mut self, partitions: Vec<TopicPartition>) {
+        if partitions.is_empty() {
+            return;
+        }
+        for partition in &partitions {
+            self.positions.remove(partition);
+            self.drop_buffered(partition);
+        }
+        self.rebalances.push(Rebalance::Revoked(partitions));
     }
 
     /// All partitions go back before the group is joined again (the eager protocol).
