@@ -8,6 +8,7 @@ mod lz4;
 mod snappy;
 mod xxhash;
 mod zstd;
+mod zstd_frame;
 
 use std::fmt;
 use std::str::FromStr;
