@@ -269,3 +269,50 @@ fn a_full_disk_is_recovered_on() {
     let indexes = names(&system).into_iter().filter(|name| name.ends_with(".index")).count();
     assert_eq!(indexes + 1, log.segment_count(), "all but the active one's");
 }
+
+#[test]
+fn trusted_batches_are_appended_all_or_none() {
+    let batches = [batch(&["first"], 1), batch(&["second", "third"], 2), batch(&["fourth"], 3)].concat();
+    let calls = {
+        let system = MemoryFileSystem::new(0);
+        let mut log = create(&system, &config());
+        let before = system.changes();
+        log.append_trusted(&batches, EPOCH, 0).unwrap();
+        system.changes() - before
+    };
+    for (filler, fault) in [0, 3, 5].into_iter().flat_map(|n| [(n, Fault::Torn), (n, Fault::Full)]) {
+        // a roll between makes more calls
+        for at in 0..calls + 8 {
+            let system = MemoryFileSystem::new(at);
+            let mut log = create(&system, &config());
+            let expected = |end: i64| (0..end).collect::<Vec<_>>();
+            for _ in 0..filler {
+                append_records(&mut log, 1, 0);
+            }
+            system.plan_fault(at, fault);
+            let appended = log.append_trusted(&batches, EPOCH, 0);
+            let added = if appended.is_ok() { 4 } else { 0 };
+            let context = format!("{filler} before, {fault:?} at {at}: {appended:?}");
+            assert_eq!(log.end_offset(), Offset(filler + added), "{context}");
+            system.heal();
+            if fault == Fault::Full {
+                // it goes on where nothing of the refused batches is
+                append_records(&mut log, 1, 0);
+                let found: Vec<i64> = read_all(&mut log, Offset(0)).iter().map(|(at, _)| *at).collect();
+                assert_eq!(found, expected(filler + added + 1), "{context}");
+            }
+            system.kill();
+            let (mut log, _) = reopen(&system, &config(), Offset(0), false);
+            let found: Vec<i64> = read_all(&mut log, Offset(0)).iter().map(|(at, _)| *at).collect();
+            assert!(log.end_offset() >= Offset(filler + added), "{context}");
+            assert_eq!(found, expected(log.end_offset().0), "{context}");
+        }
+    }
+    let system = MemoryFileSystem::new(0);
+    let mut log = create(&system, &config());
+    let cut = &batches[..batches.len() - 1];
+    assert!(matches!(log.append_trusted(cut, EPOCH, 0), Err(AppendError::Corrupt(_))));
+    let many = batches.repeat(10);
+    assert!(matches!(log.append_trusted(&many, EPOCH, 0), Err(AppendError::LargerThanSegment { .. })));
+    assert_eq!(log.end_offset(), Offset(0));
+}

@@ -99,28 +99,29 @@ impl Log {
     }
 
     /// Appends batches that were built here, control batches among them: each gets the next offsets and the
-    /// epoch. Nothing is checked but their shape.
+    /// epoch. Nothing is checked but their shape. All of them or none: together they are no larger than a segment.
     pub fn append_trusted(
         &mut self,
         bytes: &[u8],
         leader_epoch: LeaderEpoch,
         now_ms: i64,
     ) -> std::result::Result<Followed, AppendError> {
-        let mut followed = Followed { end_offset: self.end_offset, bytes: 0, records: 0, rolled: false };
+        let (mut batches, mut end, mut left, mut records) = (Vec::new(), self.end_offset, bytes.len(), 0);
         for batch in Batches::new(bytes) {
             let batch = batch.map_err(|error| AppendError::Corrupt(error.to_string()))?;
             let mut header = PatchedHeader::new(batch.header());
-            header.set_base_offset(self.end_offset);
+            header.set_base_offset(end);
             header.set_leader_epoch(leader_epoch);
-            followed.rolled |= self.write_batch(&header, batch.payload(), now_ms)?;
-            followed.end_offset = self.end_offset;
-            followed.bytes += batch.bytes().len();
-            followed.records += batch.record_count().max(0) as u64;
+            end = header.header().next_offset();
+            left = left.saturating_sub(batch.size());
+            records += batch.record_count().max(0) as u64;
+            batches.push((header, batch.payload()));
         }
-        if followed.bytes != bytes.len() {
+        if left > 0 {
             return Err(AppendError::Corrupt("a batch is cut off".into()));
         }
-        Ok(followed)
+        let rolled = self.write_batches(&batches, bytes.len(), now_ms)?;
+        Ok(Followed { end_offset: self.end_offset, bytes: bytes.len(), records, rolled })
     }
 
     /// Appends the marker that ends a producer's transaction.
@@ -299,6 +300,39 @@ impl Log {
         let rolled = self.roll_for(&header.header(), now_ms)?;
         self.write_to_active(&mut [IoSlice::new(header.bytes()), IoSlice::new(payload)])?;
         self.note_written(&header.header(), payload)?;
+        Ok(rolled)
+    }
+
+    /// The same for several, in one write.
+    fn write_batches(
+        &mut self,
+        batches: &[(PatchedHeader, &[u8])],
+        size: usize,
+        now_ms: i64,
+    ) -> std::result::Result<bool, AppendError> {
+        let [(first, _), .., (last, _)] = batches else {
+            let [(header, payload)] = batches else { return Ok(false) };
+            return self.write_batch(header, payload, now_ms);
+        };
+        let max = self.config.segment_bytes as usize;
+        if size > max {
+            return Err(AppendError::LargerThanSegment { size, max });
+        }
+        let mut rolled = self.roll_for(&first.header(), now_ms)?;
+        let active = self.active();
+        let fits =
+            active.size as usize + size <= max && active.relative(last.header().last_offset()).is_some();
+        if !fits {
+            rolled |= self.roll(now_ms)?;
+        }
+        let mut buffers = Vec::with_capacity(2 * batches.len());
+        for (header, payload) in batches {
+            buffers.extend([IoSlice::new(header.bytes()), IoSlice::new(payload)]);
+        }
+        self.write_to_active(&mut buffers)?;
+        for (header, payload) in batches {
+            self.note_written(&header.header(), payload)?;
+        }
         Ok(rolled)
     }
 
