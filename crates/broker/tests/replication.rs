@@ -8,9 +8,11 @@ use broker::config::Settings;
 use broker::event::ConnectionId;
 use bytes::Bytes;
 use cluster::Cluster;
+use platform::FileSystem;
 use protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use protocol::messages::produce_response::PartitionProduceResponse;
 use protocol::messages::*;
+use protocol::records::metadata::{MetadataRecord, PartitionChangeRecord};
 use protocol::{ErrorCode, Response};
 use support::{batch, batch_of, values};
 use types::{ProducerEpoch, ProducerId};
@@ -481,6 +483,96 @@ fn what_only_the_new_leader_has_of_a_group_is_not_shown_before_it_is_committed()
     cluster.start(3);
     cluster.pass(1000);
     assert_eq!(committed(&mut cluster, two), (ErrorCode::None, 5));
+}
+
+#[test]
+fn what_is_on_the_disk_is_cut_too_and_stays_cut_after_a_crash() {
+    for shards in [1, 2] {
+        let mut cluster = Cluster::new(2, shards);
+        let topic = cluster.create_topic("t", &[1, 2], &[("flush.messages", "1")]);
+        let client = cluster.connect(1, 0);
+        assert_eq!(produce(&mut cluster, client, &["a"], -1), (ErrorCode::None, 0));
+        cluster.pass(70_000);
+        cluster.kill(2, false);
+        for (offset, text) in [(1, "x"), (2, "y"), (3, "z")] {
+            assert_eq!(produce(&mut cluster, client, &[text], 1), (ErrorCode::None, offset));
+        }
+        // the recovery points are written with the whole log below them
+        cluster.pass(70_000);
+        cluster.kill(1, true);
+        cluster.start(2);
+        cluster.elect(topic, 2, &[2]);
+        let client = cluster.connect(2, 0);
+        assert_eq!(produce(&mut cluster, client, &["b"], -1), (ErrorCode::None, 1), "{shards} shards");
+        cluster.start(1);
+        cluster.pass(2000);
+        assert_eq!(cluster.in_sync(topic), [1, 2], "{:?}", cluster.log);
+        assert!(cluster.log.iter().any(|(node, line)| *node == 1 && line.contains("cut from 4 to 1")));
+        assert_eq!(produce(&mut cluster, client, &["c"], -1), (ErrorCode::None, 2));
+        cluster.kill(1, true);
+        cluster.start(1);
+        cluster.pass(2000);
+        let reader = cluster.connect(1, 0);
+        assert_eq!(texts(fetch(&mut cluster, reader, 0, -1).2), "a b c");
+    }
+}
+
+#[test]
+fn replicas_come_and_go() {
+    let mut cluster = Cluster::new(3, 2);
+    let topic = cluster.create_topic("t", &[1, 2], &[]);
+    let client = cluster.connect(1, 0);
+    assert_eq!(produce(&mut cluster, client, &["a", "b"], -1), (ErrorCode::None, 0));
+    let change = |replicas: &[i32], isr: Option<&[i32]>, leader| {
+        let directories = replicas.iter().map(|&node| cluster::directory_id(node)).collect();
+        MetadataRecord::PartitionChange(PartitionChangeRecord {
+            topic_id: topic,
+            partition_id: 0,
+            replicas: Some(replicas.to_vec()),
+            isr: isr.map(<[i32]>::to_vec),
+            directories: Some(directories),
+            leader,
+            ..Default::default()
+        })
+    };
+    const SAME: i32 = -2;
+    cluster.commit(vec![change(&[1, 2, 3], None, SAME)]);
+    cluster.pass(1000);
+    assert_eq!(cluster.in_sync(topic), [1, 2, 3]);
+    cluster.commit(vec![change(&[2, 3], Some(&[2, 3]), 3)]);
+    let client = cluster.connect(3, 0);
+    assert_eq!(produce(&mut cluster, client, &["c"], -1), (ErrorCode::None, 2));
+    assert_eq!(texts(fetch(&mut cluster, client, 0, -1).2), "a b c");
+    let gone = cluster.connect(1, 0);
+    assert_eq!(fetch(&mut cluster, gone, 0, -1).0, ErrorCode::NotLeaderOrFollower);
+    let left = cluster.nodes[&1].files.read_directory("/data".as_ref()).unwrap();
+    assert!(format!("{left:?}").contains("-delete"), "{left:?}");
+}
+
+#[test]
+fn who_asks_the_wrong_broker_is_told_the_right_one() {
+    let mut cluster = Cluster::new(3, 1);
+    cluster.create_topic("t", &[1, 2], &[]);
+    for node in [2, 3] {
+        let client = cluster.connect(node, 0);
+        let request = produce_request(batch(&["a"]), -1, 1000);
+        let Response::Produce(response) = cluster.call(client, 10, request) else { panic!() };
+        let answer = &response.responses[0].partition_responses[0];
+        assert_eq!(answer.error_code, ErrorCode::NotLeaderOrFollower.code());
+        assert_eq!((answer.current_leader.leader_id, answer.current_leader.leader_epoch), (1, 0), "{node}");
+        assert_eq!((response.node_endpoints[0].node_id, response.node_endpoints[0].port), (1, 9001));
+    }
+    let client = cluster.connect(3, 0);
+    let mut request = fetch_request(0, -1);
+    request.topics[0].topic = Default::default();
+    request.topics[0].topic_id = cluster.topic_id("t");
+    let Response::Fetch(response) = cluster.call(client, 16, request) else { panic!() };
+    let data = &response.responses[0].partitions[0];
+    assert_eq!(data.error_code, ErrorCode::NotLeaderOrFollower.code());
+    assert_eq!((data.current_leader.leader_id, data.current_leader.leader_epoch), (1, 0));
+    assert_eq!((response.node_endpoints[0].node_id, response.node_endpoints[0].port), (1, 9001));
+    let Response::Metadata(metadata) = cluster.call(client, 12, MetadataRequest::default()) else { panic!() };
+    assert_eq!(metadata.brokers.len(), 3);
 }
 
 #[test]

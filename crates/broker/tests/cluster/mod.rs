@@ -64,7 +64,7 @@ pub struct Cluster {
     next_producer_id: i64,
 }
 
-fn directory_id(node: i32) -> Uuid {
+pub fn directory_id(node: i32) -> Uuid {
     Uuid::from_halves(i64::from(node), 900)
 }
 
@@ -326,6 +326,10 @@ impl Cluster {
         let mut in_sync = self.loader.head().topics.partition(topic_id, 0).unwrap().in_sync_replicas.clone();
         in_sync.sort();
         in_sync
+    }
+
+    pub fn topic_id(&self, name: &str) -> Uuid {
+        self.loader.head().topics.id(name).unwrap()
     }
 
     pub fn connect(&mut self, node: i32, shard: usize) -> ConnectionId {
