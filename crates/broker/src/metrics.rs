@@ -114,6 +114,14 @@ pub struct Metrics {
     pub all_topics: TopicCounts,
     pub bytes_received: u64,
     pub flushes: u64,
+    /// Changes of in-sync sets that were decided: those that left replicas out, and those that took some in.
+    pub in_sync_shrinks: u64,
+    pub in_sync_expansions: u64,
+    /// Changes that the controller refused for good.
+    pub in_sync_refusals: u64,
+    /// Record bytes copied from leaders, and read by followers.
+    pub replication_bytes_in: u64,
+    pub replication_bytes_out: u64,
     /// Answers that say an error at their top, or in any of their partitions.
     pub errors: BTreeMap<(ApiKey, i16), u64>,
     pub offline_log_directories: u64,
@@ -142,6 +150,11 @@ impl Metrics {
         self.all_topics.add(&other.all_topics);
         self.bytes_received += other.bytes_received;
         self.flushes += other.flushes;
+        self.in_sync_shrinks += other.in_sync_shrinks;
+        self.in_sync_expansions += other.in_sync_expansions;
+        self.in_sync_refusals += other.in_sync_refusals;
+        self.replication_bytes_in += other.replication_bytes_in;
+        self.replication_bytes_out += other.replication_bytes_out;
         for (key, count) in other.errors {
             *self.errors.entry(key).or_default() += count;
         }

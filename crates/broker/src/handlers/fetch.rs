@@ -340,8 +340,9 @@ impl FetchWait {
             {
                 continue;
             }
-            if !self.conditions.is_from_replica() {
-                shard.count_read(place.ok(), &outcome);
+            match self.conditions.is_from_replica() {
+                true => shard.metrics.replication_bytes_out += outcome.size,
+                false => shard.count_read(place.ok(), &outcome),
             }
             leaders.extend(outcome.leader.map(|(node, _)| node));
             let data = outcome.into_data(item.partition, self.conditions.read_committed);

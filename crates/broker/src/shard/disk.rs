@@ -152,7 +152,8 @@ impl Shard {
         result: Result<(), DiskFailure>,
     ) {
         match (self.disk.jobs.remove(&token), result) {
-            (Some(Job::File { .. }), Err(failure)) if failure.no_room => {
+            (Some(Job::File { told, .. }), Err(failure)) if failure.no_room => {
+                self.await_checkpoint(told);
                 self.tell_full(turn, format!("checkpoints wait for room: {failure}"));
                 self.write_checkpoints_again(failure.directory);
             }

@@ -252,6 +252,7 @@ impl Shard {
             let epoch = partition.replica.leader_epoch;
             match partition.log.0.append_as_follower(&bytes, epoch, turn.now.wall_ms) {
                 Ok(followed) => {
+                    self.metrics.replication_bytes_in += followed.bytes as u64;
                     self.note_unflushed(turn, slot, followed.bytes as u64, followed.rolled);
                 }
                 Err(error) => return self.on_append_refused(turn, slot, &error),

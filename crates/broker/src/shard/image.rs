@@ -103,11 +103,17 @@ impl Shard {
         }
         let Some(slot) = self.partitions.slot(&id) else { return };
         let Some(partition) = self.partitions.at_mut(slot) else { return };
+        let before = partition.replica.in_sync_replicas.len();
         let assigned = partition.assign(turn.now, &state);
+        let after = partition.replica.in_sync_replicas.len();
         let begins = assigned == Assigned::BeginsToLead;
         let leads = partition.replica.is_leader();
         if assigned == Assigned::Stale {
             return;
+        }
+        if assigned == Assigned::Leads {
+            self.metrics.in_sync_shrinks += u64::from(after < before);
+            self.metrics.in_sync_expansions += u64::from(after > before);
         }
         if partition.propose_any_expansion() {
             self.want_alteration(id);

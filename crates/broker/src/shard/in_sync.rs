@@ -118,6 +118,8 @@ impl Shard {
         if after == AfterAlteration::Settled {
             let now = &partition.replica.in_sync_replicas;
             if *now != before {
+                self.metrics.in_sync_shrinks += u64::from(now.len() < before.len());
+                self.metrics.in_sync_expansions += u64::from(now.len() > before.len());
                 let text = format!("{}: in sync are {}", partition.name(), list(now));
                 turn.log(Level::Info, text);
             }
@@ -130,6 +132,8 @@ impl Shard {
         }
         if after == AfterAlteration::Again {
             self.want_alteration(id);
+        } else {
+            self.metrics.in_sync_refusals += u64::from(error.is_some());
         }
         after == AfterAlteration::Again
     }

@@ -179,6 +179,11 @@ impl Shard {
         }
     }
 
+    /// The file could not be written: those who wait for it are told after its next round.
+    pub(super) fn await_checkpoint(&mut self, shards: Vec<ShardId>) {
+        self.checkpoints.awaiting.extend(shards);
+    }
+
     pub(super) fn tell_written(&mut self, turn: &mut Turn, shard: ShardId, directory: DirectoryIndex) {
         if shard == self.id {
             self.on_recovery_points_written(directory);

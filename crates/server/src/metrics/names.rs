@@ -52,16 +52,35 @@ fn replicas(scrape: &Scrape, out: &mut Exposition<'_>) -> io::Result<()> {
     ] {
         out.gauge(name, help, value)?;
     }
-    // a node alone has nobody to fall behind it
-    for (name, help) in [
-        ("kafka_server_replicamanager_isrshrinks_total", "Replicas that fell out of sync."),
-        ("kafka_server_replicamanager_isrexpands_total", "Replicas that came back in sync."),
+    let metrics = &scrape.metrics;
+    for (name, help, count) in [
+        (
+            "kafka_server_replicamanager_isrshrinks_total",
+            "Replicas that fell out of sync.",
+            metrics.in_sync_shrinks,
+        ),
+        (
+            "kafka_server_replicamanager_isrexpands_total",
+            "Replicas that came back in sync.",
+            metrics.in_sync_expansions,
+        ),
         (
             "kafka_server_replicamanager_failedisrupdates_total",
             "Changes of in-sync replicas that were refused.",
+            metrics.in_sync_refusals,
+        ),
+        (
+            "kafka_server_brokertopicmetrics_replicationbytesin_total",
+            "Record bytes copied from leaders.",
+            metrics.replication_bytes_in,
+        ),
+        (
+            "kafka_server_brokertopicmetrics_replicationbytesout_total",
+            "Record bytes read by followers.",
+            metrics.replication_bytes_out,
         ),
     ] {
-        out.counter(name, help, 0)?;
+        out.counter(name, help, count)?;
     }
     let failed = scrape.metrics.offline_log_directories;
     out.gauge("kafka_log_logmanager_offlinelogdirectorycount", "Log directories that failed.", failed)?;
