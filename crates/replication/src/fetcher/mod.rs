@@ -169,6 +169,9 @@ impl Fetcher {
                 }
                 followed.position = position;
                 followed.wish = Wish::Records;
+                if let Wait::Until(at) = followed.wait {
+                    self.waiting.remove(&(at, id));
+                }
                 if !stays_fenced {
                     followed.wait = Wait::None;
                 }

@@ -259,3 +259,14 @@ fn a_fetcher_that_is_restarted_names_everything_at_once() {
     fetcher.restart();
     assert_eq!(gist(&fetch(&mut fetcher, 0)), (5, 0, vec![(0, 10), (1, 3)], vec![]));
 }
+
+#[test]
+fn a_position_that_is_set_ends_the_wait_for_good() {
+    let mut fetcher = fetcher(1);
+    fetcher.retry_later(&id(0), 5);
+    fetcher.set(id(0), &"t".into(), at(12));
+    assert_eq!(gist(&fetch(&mut fetcher, 6)).2, [(0, 12)]);
+    fetcher.on_failed(7);
+    // past the end of the wait that is over
+    assert_eq!(gist(&fetch(&mut fetcher, 3_000_000)).2, [(0, 12)]);
+}
