@@ -1,6 +1,7 @@
 //! Being the active controller: claiming it once everything older is applied, appending what is decided.
 
 use metadata::controller::{Context, Controller, ControllerConfig, Outcome, RECORDS_MAX};
+use platform::Time;
 use protocol::records::metadata::MetadataRecord;
 use raft::{RaftLog, RoleName};
 use types::LeaderEpoch;
@@ -35,7 +36,7 @@ impl Quorum {
         self.register_own_broker(turn);
         self.register_own_controller(turn);
         if let Some(active) = &mut self.active {
-            active.controller.begin_sessions(turn.now.wall_ms);
+            active.controller.begin_sessions(monotonic_ms(turn.now));
         }
         self.timers.start(turn.now);
     }
@@ -58,7 +59,7 @@ impl Quorum {
     ) -> Option<R> {
         let next_offset = self.log.end_offset().0;
         let active = self.active.as_mut()?;
-        let mut context = Context { now_ms: turn.now.wall_ms, next_offset, random: &mut self.random };
+        let mut context = Context { now_ms: monotonic_ms(turn.now), next_offset, random: &mut self.random };
         Some(decide(&mut active.controller, &mut context))
     }
 
@@ -97,4 +98,9 @@ impl Quorum {
             }
         }
     }
+}
+
+/// What brokers' sessions go by: a wall clock that is set back would let them last for hours.
+fn monotonic_ms(now: Time) -> i64 {
+    i64::try_from(now.monotonic_us / 1000).unwrap_or(i64::MAX)
 }

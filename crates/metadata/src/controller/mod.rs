@@ -78,6 +78,7 @@ impl<R> Outcome<R> {
 
 /// What the world looks like while one operation is decided.
 pub struct Context<'a> {
+    /// Of a clock that is never set back.
     pub now_ms: i64,
     /// Offset the first record of the outcome will get.
     pub next_offset: i64,
