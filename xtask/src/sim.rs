@@ -16,9 +16,15 @@ pub struct Sim {
     /// The first seed; a failure names its own
     #[arg(long)]
     pub first: Option<u64>,
-    /// Shards of the node, instead of what each seed draws
+    /// Nodes of the cluster; one unless given
+    #[arg(long)]
+    pub nodes: Option<u64>,
+    /// Shards of a node, instead of what each seed draws
     #[arg(long)]
     pub shards: Option<u16>,
+    /// Goes on after a seed that fails
+    #[arg(long)]
+    pub keep_going: bool,
     /// Prints what happened
     #[arg(long)]
     pub tell: bool,
@@ -42,13 +48,16 @@ impl Sim {
             ("--seeds", self.seeds),
             ("--seconds", self.seconds),
             ("--first", self.first),
+            ("--nodes", self.nodes),
             ("--shards", self.shards.map(u64::from)),
         ];
         for (name, number) in numbers {
             arguments.extend(number.map(|number| format!("{name}={number}")));
         }
         arguments.extend(self.path.map(|path| format!("--path={path}")));
-        for (name, is_given) in [("--tell", self.tell), ("--planted", self.planted)] {
+        for (name, is_given) in
+            [("--tell", self.tell), ("--keep-going", self.keep_going), ("--planted", self.planted)]
+        {
             arguments.extend(is_given.then(|| name.to_owned()));
         }
         cargo(&arguments.iter().map(String::as_str).collect::<Vec<_>>())

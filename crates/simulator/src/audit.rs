@@ -114,4 +114,20 @@ impl World {
         }
         self.machines[machine].durable.clear();
     }
+
+    /// The metadata logs of all machines as they lie in the files: what is committed is in each of them the same.
+    pub fn compare(&mut self) {
+        for machine in 0..self.machines.len() {
+            let directory = self.machines[machine].directories[0].join("__cluster_metadata-0");
+            for segment in segments(self.files(machine), &directory).unwrap_or_default() {
+                let Ok(bytes) = self.files(machine).read(&segment.path) else { continue };
+                let whose = format!("the disk of node {machine}");
+                let checked = self.model.metadata_log.check(&bytes, 0, &whose);
+                self.model.violations.extend(checked.err());
+                let same = self.model.metadata_log.compare(&bytes, &whose);
+                self.model.violations.extend(same.err());
+            }
+        }
+        self.model.violations.extend(self.model.images.differences(self.machines.len()));
+    }
 }

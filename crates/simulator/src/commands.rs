@@ -86,6 +86,13 @@ impl Api<'_> {
         self.wake_in(us);
     }
 
+    pub fn replication_factor(&mut self) -> i16 {
+        match self.model.images.is_alone {
+            true => 1,
+            false => 1 + self.random.below(3) as i16,
+        }
+    }
+
     /// Any served version from `min` to `max`.
     pub fn version(&mut self, api_key: ApiKey, min: i16, max: i16) -> i16 {
         let served = api_key.versions_before();

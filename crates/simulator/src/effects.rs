@@ -10,7 +10,7 @@ use crate::clients::{CONTROLLERS, Program};
 use crate::commands::{Api, Command, Reply};
 use crate::disk::Job;
 use crate::invariants::replies;
-use crate::network::{Outstanding, Peer, Written};
+use crate::network::{Outstanding, Owner, Peer, Written};
 use crate::node::{Machine, actor_of};
 use crate::world::{Happening, Inside, MachineIndex, World};
 
@@ -25,13 +25,11 @@ impl World {
                     self.end_if_done(connection.0);
                 }
             }
-            // there is no other node
-            Effect::Dial { connection, .. } => {
-                let after = self.network_delay();
-                self.plan_inside(after, machine, actor, Inside::DialFailed(connection));
+            Effect::Dial { connection, address } => self.dial(machine, actor, connection, address),
+            Effect::Request { connection, chunks } => self.on_request(machine, actor, connection, chunks),
+            Effect::Close { connection } if connection.is_dialed() => {
+                self.close_dialed(machine, actor, connection);
             }
-            Effect::Request { .. } => {}
-            Effect::Close { connection } if connection.is_dialed() => {}
             Effect::Close { connection } => self.on_close(connection.0),
             Effect::Send { to, message } => {
                 let to = actor_of(to);
@@ -78,7 +76,7 @@ impl World {
         }
     }
 
-    fn network_delay(&mut self) -> u64 {
+    pub fn network_delay(&mut self) -> u64 {
         match self.draws.network.below(50) {
             0 => self.draws.network.below(50_000),
             _ => 20 + self.draws.network.below(300),
@@ -117,7 +115,7 @@ impl World {
     }
 
     /// None: the disk failed under a slice, and the connection ends as it would in the server.
-    fn read_chunks(&mut self, machine: MachineIndex, chunks: Vec<Chunk>) -> Option<Bytes> {
+    pub fn read_chunks(&mut self, machine: MachineIndex, chunks: Vec<Chunk>) -> Option<Bytes> {
         let mut frame = Vec::new();
         for chunk in chunks {
             match chunk {
@@ -225,8 +223,13 @@ impl World {
 
     pub fn on_closed(&mut self, connection: u64) {
         let Some(link) = self.network.get(connection) else { return };
-        let (client, heard) = (link.client, std::mem::replace(&mut link.client_hears, false));
+        let (owner, heard) = (link.owner, std::mem::replace(&mut link.client_hears, false));
         self.network.sweep(connection);
+        let client = match owner {
+            Owner::Client(client) => client,
+            Owner::Node(dialer) if heard => return self.on_peer_closed(dialer),
+            Owner::Node(_) => return,
+        };
         if heard && self.clients[client].link == Some(connection) {
             self.clients[client].link = None;
             self.call(client, |program, api| program.on_closed(api));
@@ -245,7 +248,10 @@ impl World {
             }
         };
         let Some(link) = self.network.get(connection).filter(|link| link.client_hears) else { return };
-        let client = link.client;
+        let client = match link.owner {
+            Owner::Client(client) => client,
+            Owner::Node(dialer) => return self.on_peer_reply(dialer, connection, &frame),
+        };
         let Some(question) = link.awaited.pop_front() else { return };
         self.trace.bytes(&frame);
         match decode(&frame, &question) {
@@ -339,7 +345,7 @@ impl World {
         let listener = self.clients[client].program.listener();
         let shard = self.draws.network.below(u64::from(shards)) as usize;
         let actor = if listener == CONTROLLERS { 0 } else { shard + 1 };
-        let connection = self.network.open(client, (machine, actor), listener, lives);
+        let connection = self.network.open(Owner::Client(client), (machine, actor), listener, lives);
         self.clients[client].link = Some(connection);
         let delay = self.network_delay();
         if let Some(link) = self.network.get(connection) {
@@ -349,7 +355,13 @@ impl World {
     }
 
     fn send(&mut self, client: usize, bytes: Bytes, question: Outstanding) {
-        let Some(connection) = self.clients[client].link else { return };
+        if let Some(connection) = self.clients[client].link {
+            self.put_on_the_way(connection, bytes, question);
+        }
+    }
+
+    /// A request leaves for the node at the other end.
+    pub fn put_on_the_way(&mut self, connection: u64, bytes: Bytes, question: Outstanding) {
         let delay = self.network_delay();
         let Some(link) = self.network.get(connection).filter(|link| link.is_sending) else { return };
         link.unanswered.push_back(question);

@@ -27,7 +27,16 @@ pub enum Fault {
     Rot,
     /// A write has hit another place of its log.
     Misdirect,
+    /// Nothing goes between a node and some others.
+    Partition,
+    /// Nothing arrives at a node from some others, or the other way round.
+    OneWay,
+    /// The whole node stands still.
+    Pause,
 }
+
+/// What happens among nodes; the others happen to one alone, too.
+const AMONG_NODES: [Fault; 3] = [Fault::Partition, Fault::OneWay, Fault::Pause];
 
 const ALL: [Fault; 16] = [
     Fault::Kill,
@@ -49,10 +58,13 @@ const ALL: [Fault; 16] = [
 ];
 
 /// Draws the faults of a run; the second number is when each begins.
-pub fn plan(random: &mut Random, until: u64) -> Vec<(Fault, u64)> {
+pub fn plan(random: &mut Random, nodes: usize, until: u64) -> Vec<(Fault, u64)> {
     // a run has few kinds, so that each gets a run without the others
-    let kinds: Vec<Fault> =
+    let mut kinds: Vec<Fault> =
         (0..2 + random.below(5)).map(|_| ALL[random.below(ALL.len() as u64) as usize]).collect();
+    if nodes > 1 {
+        kinds.extend((0..1 + random.below(3)).map(|_| AMONG_NODES[random.below(3) as usize]));
+    }
     let count = 3 + random.below(8);
     let mut plan: Vec<_> = (0..count)
         .map(|_| (kinds[random.below(kinds.len() as u64) as usize], 2 * SECOND + random.below(until)))
@@ -86,6 +98,8 @@ impl World {
             Fault::Stall => return self.stall(machine, lasts),
             Fault::Disconnect => return self.disconnect(machine),
             Fault::Rot | Fault::Misdirect => return self.damage(machine, fault),
+            Fault::Partition | Fault::OneWay => return self.cut_off(machine, fault),
+            Fault::Pause => return self.pause(machine),
             Fault::SlowFlush => {
                 self.machines[machine].slow_flush = true;
                 self.model.disturb(self.now + lasts + SECOND);
@@ -111,6 +125,7 @@ impl World {
 
     pub fn end_fault(&mut self, machine: MachineIndex, fault: Fault) {
         match fault {
+            Fault::Partition | Fault::OneWay => self.heal_network(),
             Fault::SlowFlush => {
                 self.machines[machine].slow_flush = false;
                 self.model.disturb(self.now + SECOND);
@@ -137,8 +152,44 @@ impl World {
         self.model.disturb(self.now + lasts);
     }
 
+    /// A node and some of the others do not hear each other, or one side alone does not.
+    fn cut_off(&mut self, machine: MachineIndex, fault: Fault) {
+        let way = if fault == Fault::Partition { 2 } else { self.draws.faults.below(2) };
+        let all = self.draws.faults.one_in(2);
+        for other in (0..self.machines.len()).filter(|other| *other != machine) {
+            if all || self.draws.faults.one_in(2) {
+                if way != 0 {
+                    self.set_cut(machine, other, true);
+                }
+                if way != 1 {
+                    self.set_cut(other, machine, true);
+                }
+            }
+        }
+        let lasts = SECOND / 2 + self.draws.faults.below(6 * SECOND);
+        self.model.disturb(self.now + lasts);
+        self.plan(lasts, Happening::FaultEnds(machine, fault));
+    }
+
+    fn heal_network(&mut self) {
+        for (from, to) in self.network.cuts.clone() {
+            self.set_cut(from, to, false);
+        }
+    }
+
+    fn pause(&mut self, machine: MachineIndex) {
+        let lasts = SECOND / 2 + self.draws.faults.below(6 * SECOND);
+        let Some(node) = &mut self.machines[machine].node else { return };
+        node.stalled.iter_mut().for_each(|stalled| *stalled = true);
+        for actor in 0..=usize::from(self.machines[machine].shards) {
+            self.plan_inside(lasts, machine, actor, Inside::Resume);
+        }
+        self.model.disturb(self.now + lasts);
+    }
+
     fn disconnect(&mut self, machine: MachineIndex) {
-        for connection in self.network.of(machine) {
+        let dialed = self.network.dialed_by(machine);
+        for connection in self.network.of(machine).into_iter().chain(dialed) {
             if self.draws.faults.one_in(2) {
                 self.cut(connection);
             }
@@ -151,6 +202,7 @@ impl World {
         self.model.calm = true;
         self.model.disturb(self.now + 2 * SECOND);
         self.clients.iter_mut().for_each(|client| client.program.calm());
+        self.heal_network();
         for machine in 0..self.machines.len() {
             self.files(machine).heal();
             self.files(machine).set_capacity(u64::MAX);

@@ -18,6 +18,7 @@ mod invariants;
 mod model;
 mod network;
 mod node;
+mod peers;
 mod restart;
 mod rot;
 mod scheduler;

@@ -23,6 +23,9 @@ struct Arguments {
     /// The first seed
     #[arg(long, default_value_t = 1)]
     first: u64,
+    /// Nodes of the cluster; one unless given
+    #[arg(long)]
+    nodes: Option<usize>,
     /// Shards of a node instead of what each seed draws
     #[arg(long)]
     shards: Option<u16>,
@@ -50,13 +53,19 @@ impl Arguments {
     }
 
     fn options(&self, seed: u64) -> Options {
-        Options { seed, shards: self.shards, tells: self.tell, tells_path: self.path.clone() }
+        Options {
+            seed,
+            nodes: self.nodes,
+            shards: self.shards,
+            tells: self.tell,
+            tells_path: self.path.clone(),
+        }
     }
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    tell_seed_on_panic(arguments.shards);
+    tell_seed_on_panic(arguments.nodes, arguments.shards);
     #[cfg(feature = "planted")]
     if arguments.planted {
         return planting::find(&arguments);
@@ -72,16 +81,17 @@ fn clock() -> Instant {
     Instant::now()
 }
 
-fn replay_command(seed: u64, shards: Option<u16>) -> String {
+fn replay_command(seed: u64, nodes: Option<usize>, shards: Option<u16>) -> String {
+    let nodes = nodes.map(|nodes| format!(" --nodes {nodes}")).unwrap_or_default();
     let shards = shards.map(|shards| format!(" --shards {shards}")).unwrap_or_default();
-    format!("cargo xtask sim --first {seed} --seeds 1 --tell{shards}")
+    format!("cargo xtask sim --first {seed} --seeds 1 --tell{nodes}{shards}")
 }
 
 /// A panic ends the process: whoever reads of it has to know the seed.
-fn tell_seed_on_panic(shards: Option<u16>) {
+fn tell_seed_on_panic(nodes: Option<usize>, shards: Option<u16>) {
     std::panic::set_hook(Box::new(move |panic| {
         let seed = parallel::seed();
-        eprintln!("seed {seed} panics: {panic}\n  {}", replay_command(seed, shards));
+        eprintln!("seed {seed} panics: {panic}\n  {}", replay_command(seed, nodes, shards));
         std::process::exit(101);
     }));
 }
@@ -138,7 +148,7 @@ impl Seeds<'_> {
         }
         if let Some(violation) = report.violation {
             println!("seed {seed} ({} shards) fails: {violation}", report.shards);
-            println!("  {}", replay_command(seed, self.arguments.shards));
+            println!("  {}", replay_command(seed, self.arguments.nodes, self.arguments.shards));
             self.failed.push(seed);
         }
         if self.start.elapsed() > self.told + Duration::from_secs(10) {

@@ -1,11 +1,12 @@
 //! Connections between clients and the node's shards: delayed, in order, cut when the seed says so.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use broker::Chunk;
+use broker::event::ConnectionId;
 use protocol::ApiKey;
 
-use crate::world::MachineIndex;
+use crate::world::{Happening, MachineIndex};
 
 /// A request that has no answer yet.
 #[derive(Clone, Copy, Debug)]
@@ -34,9 +35,32 @@ pub enum Peer {
     Gone,
 }
 
+/// An actor of a node that has dialed, and how it calls the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Dialer {
+    pub machine: MachineIndex,
+    pub life: u32,
+    pub actor: usize,
+    pub connection: ConnectionId,
+}
+
+/// Who has opened a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    Client(usize),
+    Node(Dialer),
+}
+
+/// From who has opened a connection, or to him.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    Up,
+    Down,
+}
+
 /// One connection.
 pub struct Link {
-    pub client: usize,
+    pub owner: Owner,
     pub machine: MachineIndex,
     /// Who has it there.
     pub actor: usize,
@@ -56,6 +80,8 @@ pub struct Link {
     pub arrived: usize,
     up: u64,
     down: u64,
+    held_up: Vec<Happening>,
+    held_down: Vec<Happening>,
 }
 
 impl Link {
@@ -68,6 +94,21 @@ impl Link {
             Peer::Talks => false,
             Peer::Listens => self.arrived == 0,
             Peer::Gone => begun,
+        }
+    }
+
+    /// What a cut network holds up.
+    pub fn held(&self, direction: Direction) -> &[Happening] {
+        match direction {
+            Direction::Up => &self.held_up,
+            Direction::Down => &self.held_down,
+        }
+    }
+
+    pub fn held_mut(&mut self, direction: Direction) -> &mut Vec<Happening> {
+        match direction {
+            Direction::Up => &mut self.held_up,
+            Direction::Down => &mut self.held_down,
         }
     }
 
@@ -87,20 +128,26 @@ impl Link {
 #[derive(Default)]
 pub struct Network {
     pub links: BTreeMap<u64, Link>,
+    /// Dialed, and nobody knows yet whether anybody is there.
+    pub dialing: BTreeSet<Dialer>,
+    /// By machine, actor, and how that calls it.
+    pub dialed: BTreeMap<(MachineIndex, usize, ConnectionId), u64>,
+    /// Nothing arrives from the first at the second.
+    pub cuts: BTreeSet<(MachineIndex, MachineIndex)>,
     last: u64,
 }
 
 impl Network {
     pub fn open(
         &mut self,
-        client: usize,
+        owner: Owner,
         (machine, actor): (MachineIndex, usize),
         listener: u16,
         life: u32,
     ) -> u64 {
         self.last += 1;
         let link = Link {
-            client,
+            owner,
             machine,
             actor,
             listener,
@@ -114,6 +161,8 @@ impl Network {
             arrived: 0,
             up: 0,
             down: 0,
+            held_up: Vec::new(),
+            held_down: Vec::new(),
         };
         self.links.insert(self.last, link);
         self.last
@@ -126,6 +175,27 @@ impl Network {
     /// The links to one machine.
     pub fn of(&self, machine: MachineIndex) -> Vec<u64> {
         self.links.iter().filter(|(_, link)| link.machine == machine).map(|(id, _)| *id).collect()
+    }
+
+    pub fn is_cut(&self, from: MachineIndex, to: MachineIndex) -> bool {
+        self.cuts.contains(&(from, to))
+    }
+
+    /// The links that a machine's node has dialed.
+    pub fn dialed_by(&self, machine: MachineIndex) -> Vec<u64> {
+        let is_its = |link: &Link| matches!(link.owner, Owner::Node(dialer) if dialer.machine == machine);
+        self.links.iter().filter(|(_, link)| is_its(link)).map(|(id, _)| *id).collect()
+    }
+
+    /// The links of two machines, whoever has dialed.
+    pub fn between(&self, one: MachineIndex, other: MachineIndex) -> Vec<u64> {
+        let joins = |link: &Link| match link.owner {
+            Owner::Node(dialer) => {
+                [(dialer.machine, link.machine), (link.machine, dialer.machine)].contains(&(one, other))
+            }
+            Owner::Client(_) => false,
+        };
+        self.links.iter().filter(|(_, link)| joins(link)).map(|(id, _)| *id).collect()
     }
 
     /// Forgets links that nobody hears of any more.

@@ -19,8 +19,28 @@ use storage::LogDirectory;
 use types::{NodeId, TopicIdPartition, Uuid};
 
 use crate::invariants::durability::Death;
+use crate::world::MachineIndex;
 
 const CLUSTER: &str = "AAAAAAAAAAAAAAAAAAAAAw";
+pub const CLIENT_PORT: u16 = 9092;
+const CONTROLLER_PORT: u16 = 9093;
+
+/// What all machines of a run have in common.
+pub struct Cluster {
+    pub nodes: usize,
+    /// The configuration names the voters; else they were given when the directories were formatted.
+    pub names_voters: bool,
+    pub settings: Settings,
+}
+
+/// Machines count from 0, their nodes from 1.
+fn node_id(machine: MachineIndex) -> NodeId {
+    NodeId(machine as i32 + 1)
+}
+
+fn host(machine: MachineIndex) -> String {
+    format!("node{}", machine + 1)
+}
 
 /// One computer: its disk, its clock, and the node that runs on it, if one does.
 pub struct Machine {
@@ -80,38 +100,50 @@ pub struct Node {
     pub disk_failed: bool,
 }
 
-fn directory_id(at: usize) -> Uuid {
-    Uuid::from_halves(0x1234_5678_9abc_4def, 0x0123_4567_89ab_cde0 + at as i64)
+fn directory_id(machine: MachineIndex, at: usize) -> Uuid {
+    Uuid::from_halves(0x1234_5678_9abc_4def + machine as i64, 0x0123_4567_89ab_cde0 + at as i64)
+}
+
+fn voter(machine: MachineIndex) -> Voter {
+    let endpoint = Endpoint { listener: "CONTROLLER".into(), host: host(machine), port: CONTROLLER_PORT };
+    Voter {
+        key: ReplicaKey::new(node_id(machine), directory_id(machine, 0)),
+        endpoints: vec![endpoint],
+        supported: VersionRange::OURS,
+    }
 }
 
 impl Machine {
     /// Formats the directories.
-    pub fn new(files: MemoryFileSystem, shards: u16, directories: usize, settings: Settings) -> Machine {
+    pub fn new(
+        index: MachineIndex,
+        files: MemoryFileSystem,
+        shards: u16,
+        directories: usize,
+        cluster: &Cluster,
+    ) -> Machine {
         let paths: Vec<PathBuf> = (0..directories).map(|at| PathBuf::from(format!("/data{at}"))).collect();
-        let endpoint = Endpoint { listener: "CONTROLLER".into(), host: "localhost".into(), port: 9093 };
-        let voter = Voter {
-            key: ReplicaKey::new(NodeId(1), directory_id(0)),
-            endpoints: vec![endpoint],
-            supported: VersionRange::OURS,
-        };
         let version = MetadataVersion::LATEST_PRODUCTION;
         let named: Vec<(PathBuf, Uuid)> =
-            paths.iter().enumerate().map(|(at, path)| (path.clone(), directory_id(at))).collect();
+            paths.iter().enumerate().map(|(at, path)| (path.clone(), directory_id(index, at))).collect();
         let options = FormatOptions {
-            node_id: NodeId(1),
+            node_id: node_id(index),
             cluster_id: CLUSTER.into(),
             directories: named.clone(),
             metadata_directory: paths[0].clone(),
-            voters: InitialVoters::Dynamic(vec![voter]),
+            voters: match cluster.names_voters {
+                true => InitialVoters::None,
+                false => InitialVoters::Dynamic((0..cluster.nodes).map(voter).collect()),
+            },
             records: bootstrap(version, &[]),
             metadata_version: version,
             wall_ms: 1,
         };
         format(&files, &options).expect("a disk without faults");
         files.sync_directory(Path::new("/")).expect("a disk without faults");
-        let given = properties(&paths, shards);
+        let given = properties(index, &paths, cluster);
         let config = Arc::new(StaticConfig::parse(&given).expect("these properties are right"));
-        let node = Arc::new(node_config(named, shards, given, settings));
+        let node = Arc::new(node_config(index, named, shards, given, cluster.settings.clone()));
         Machine {
             files,
             directories: paths,
@@ -206,22 +238,37 @@ impl Node {
     }
 }
 
-fn properties(paths: &[PathBuf], shards: u16) -> BTreeMap<String, String> {
+fn properties(index: MachineIndex, paths: &[PathBuf], cluster: &Cluster) -> BTreeMap<String, String> {
     let directories: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
-    let _ = shards;
+    let all = |with_id: bool| {
+        let one = |machine| {
+            let id = if with_id { format!("{}@", node_id(machine).0) } else { String::new() };
+            format!("{id}{}:{CONTROLLER_PORT}", host(machine))
+        };
+        (0..cluster.nodes).map(one).collect::<Vec<_>>().join(",")
+    };
+    let quorum = match cluster.names_voters {
+        true => ("controller.quorum.voters", all(true)),
+        false => ("controller.quorum.bootstrap.servers", all(false)),
+    };
+    let host = host(index);
     [
-        ("process.roles", "broker,controller"),
-        ("node.id", "1"),
-        ("controller.quorum.bootstrap.servers", "localhost:9093"),
-        ("listeners", "PLAINTEXT://:9092,CONTROLLER://:9093"),
-        ("controller.listener.names", "CONTROLLER"),
-        ("log.dirs", &directories.join(",")),
+        ("process.roles", "broker,controller".into()),
+        ("node.id", node_id(index).0.to_string()),
+        quorum,
+        ("listeners", format!("PLAINTEXT://{host}:{CLIENT_PORT},CONTROLLER://{host}:{CONTROLLER_PORT}")),
+        ("controller.listener.names", "CONTROLLER".into()),
+        ("log.dirs", directories.join(",")),
+        // a run is short
+        ("broker.session.timeout.ms", "2500".into()),
+        ("broker.heartbeat.interval.ms", "400".into()),
     ]
-    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .map(|(name, value)| (name.to_owned(), value))
     .into()
 }
 
 fn node_config(
+    index: MachineIndex,
     directories: Vec<(PathBuf, Uuid)>,
     shards: u16,
     given: BTreeMap<String, String>,
@@ -230,17 +277,20 @@ fn node_config(
     let listener = |name: &str, port, is_controller| Listener {
         name: name.into(),
         security_protocol: "PLAINTEXT".into(),
-        advertised_host: "localhost".into(),
+        advertised_host: host(index).into(),
         advertised_port: port,
         is_controller,
     };
     NodeConfig {
-        node_id: NodeId(1),
+        node_id: node_id(index),
         cluster_id: CLUSTER.into(),
         is_broker: true,
         is_controller: true,
         rack: None,
-        listeners: vec![listener("PLAINTEXT", 9092, false), listener("CONTROLLER", 9093, true)],
+        listeners: vec![
+            listener("PLAINTEXT", CLIENT_PORT, false),
+            listener("CONTROLLER", CONTROLLER_PORT, true),
+        ],
         metadata_log_directory: directories[0].0.clone(),
         log_directories: directories.into_iter().map(|(path, id)| LogDirectoryConfig { path, id }).collect(),
         shards,

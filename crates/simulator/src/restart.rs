@@ -4,6 +4,7 @@
 use platform::memory::Fault as DiskFault;
 
 use crate::invariants::durability::Death;
+use crate::network::{Link, Owner};
 use crate::world::{Happening, Inside, MachineIndex, SECOND, World};
 
 impl World {
@@ -56,8 +57,11 @@ impl World {
             Some(Death::Kill) if death == Death::Stop => Death::Kill,
             _ => death,
         });
-        self.hang_up(machine);
-        let after = 20_000 + self.draws.faults.below(SECOND / 2);
+        self.drop_dialed(machine, death == Death::PowerLoss);
+        self.hang_up(machine, death == Death::PowerLoss);
+        // long enough for others to take over, now and then
+        let most = if self.is_cluster() && !self.model.calm { 4 * SECOND } else { SECOND / 2 };
+        let after = 20_000 + self.draws.faults.below(most);
         self.plan(after, Happening::Start(machine));
     }
 
@@ -79,9 +83,11 @@ impl World {
         }
     }
 
-    fn hang_up(&mut self, machine: MachineIndex) {
+    fn hang_up(&mut self, machine: MachineIndex, is_silent: bool) {
         for connection in self.network.of(machine) {
-            let after = 50 + self.draws.network.below(20_000);
+            let among_nodes = |link: &Link| matches!(link.owner, Owner::Node(_));
+            let silent = is_silent && self.network.links.get(&connection).is_some_and(among_nodes);
+            let after = self.silence(silent);
             if let Some(link) = self.network.get(connection) {
                 link.node_hears = false;
                 link.awaited.clear();
@@ -134,7 +140,7 @@ impl World {
         let Some(node) = &mut self.machines[machine].node else { return };
         node.is_ready = true;
         let lives = node.life;
-        if let Some(death) = self.machines[machine].death.take() {
+        if let Some(death) = self.machines[machine].death.take().filter(|_| self.machines.len() == 1) {
             self.audit(machine, death);
         }
         self.model.disturb(self.now);
@@ -143,7 +149,10 @@ impl World {
 
     /// A life that has come to nothing in this time is stuck.
     pub fn check_started(&mut self, machine: MachineIndex, life: u32) {
+        // without a majority nobody gets ready
+        let is_alone = self.machines.len() == 1;
         if let Some(node) = self.machines[machine].living(life)
+            && is_alone
             && !node.is_ready
             && !node.disk_failed
         {
@@ -182,7 +191,8 @@ impl World {
     }
 
     pub fn check_stopped(&mut self, machine: MachineIndex, life: u32) {
-        if self.machines[machine].living(life).is_some_and(|node| !node.disk_failed) {
+        let is_alone = self.machines.len() == 1;
+        if self.machines[machine].living(life).is_some_and(|node| !node.disk_failed && is_alone) {
             self.model.violation(format!("node {machine} has not stopped after 30 s"));
         }
     }

@@ -9,7 +9,7 @@ use crate::coverage::Coverage;
 use crate::faults;
 use crate::invariants::durability::Death;
 use crate::invariants::liveness::Standing;
-use crate::node::Machine;
+use crate::node::{Cluster, Machine};
 use crate::world::{Client, Happening, SECOND, World};
 
 /// Time for everything to heal, of which new records come only in the first part.
@@ -21,6 +21,8 @@ const ANSWER_MAX: u64 = 8 * SECOND;
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     pub seed: u64,
+    /// Nodes of the cluster; none: one.
+    pub nodes: Option<usize>,
     /// Instead of what the seed draws.
     pub shards: Option<u16>,
     /// Keep what happened, for a person to read.
@@ -46,23 +48,37 @@ pub fn run(options: Options) -> Report {
     let drawn = [1, 3, 1, 3, 2, 4][random.below(6) as usize];
     let shards = options.shards.unwrap_or(drawn);
     let directories = if random.one_in(4) { 2 } else { 1 };
-    let files = MemoryFileSystem::new(random.next_u64());
-    let machine = Machine::new(files, shards, directories, settings(&mut random));
-    let mut world = World::new(vec![machine], &mut random);
+    let nodes = options.nodes.unwrap_or(1).max(1);
+    let disks: Vec<u64> = (0..nodes).map(|_| random.next_u64()).collect();
+    let settings = settings(&mut random, nodes);
+    let cluster = Cluster { nodes, names_voters: nodes > 1 && random.one_in(2), settings };
+    let machine = |(index, disk): (usize, u64)| {
+        Machine::new(index, MemoryFileSystem::new(disk), shards, directories, &cluster)
+    };
+    let machines = disks.into_iter().enumerate().map(machine).collect();
+    let mut world = World::new(machines, &mut random);
     world.log = options.tells.then(Vec::new);
     world.tells_path = options.tells_path;
     if world.tells_path.is_some() {
         world.machines.iter().for_each(|machine| machine.files.start_trace());
     }
+    world.model.images.is_alone = nodes == 1;
     let calm = (8 + random.below(10)) * SECOND;
-    world.plan(1, Happening::Start(0));
-    for (fault, at) in faults::plan(&mut random, calm - 4 * SECOND) {
-        world.plan(at, Happening::Fault(0, fault));
+    for machine in 0..nodes {
+        let after = 1 + if nodes > 1 { random.below(SECOND) } else { 0 };
+        world.plan(after, Happening::Start(machine));
+    }
+    for (fault, at) in faults::plan(&mut random, nodes, calm - 4 * SECOND) {
+        let machine = if nodes > 1 { random.below(nodes as u64) as usize } else { 0 };
+        world.plan(at, Happening::Fault(machine, fault));
     }
     world.plan(calm, Happening::Calm);
     world.plan(calm + PRODUCING, Happening::ProducingEnds);
     world.plan(calm + CALM, Happening::End);
-    add_clients(&mut world, &mut random);
+    match nodes {
+        1 => add_clients(&mut world, &mut random),
+        _ => add_clients_of_cluster(&mut world, &mut random),
+    }
     world.run();
     Report {
         events: world.events,
@@ -74,11 +90,12 @@ pub fn run(options: Options) -> Report {
     }
 }
 
-fn settings(random: &mut Random) -> Settings {
+fn settings(random: &mut Random, nodes: usize) -> Settings {
     Settings {
         group_initial_rebalance_delay_ms: if random.one_in(2) { 0 } else { 300 },
         group_min_session_timeout_ms: 500,
-        offsets_topic_replication_factor: 1,
+        offsets_topic_replication_factor: nodes.min(3) as i16,
+        replica_lag_time_max_ms: if nodes > 1 { 2000 } else { 30_000 },
         offsets_topic_num_partitions: 1 + random.below(5) as i32,
         offsets_topic_segment_bytes: if random.one_in(2) { 1 << 20 } else { 100 << 20 },
         max_incremental_fetch_session_cache_slots: 1 + random.below(8) as i32,
@@ -115,6 +132,18 @@ fn add_clients(world: &mut World, random: &mut Random) {
     if random.one_in(2) {
         programs.push(Box::new(Observer::new()));
     }
+    add_programs(world, random, programs);
+}
+
+fn add_clients_of_cluster(world: &mut World, random: &mut Random) {
+    let mut programs: Vec<Box<dyn Program>> = vec![Box::new(Admin::new())];
+    for _ in 0..2 {
+        programs.push(Box::new(Observer::new()));
+    }
+    add_programs(world, random, programs);
+}
+
+fn add_programs(world: &mut World, random: &mut Random, programs: Vec<Box<dyn Program>>) {
     for (number, program) in programs.into_iter().enumerate() {
         world.clients.push(Client { program, link: None, random: random.fork(), token: 0 });
         let at = 300_000 + random.below(SECOND);
@@ -160,7 +189,10 @@ impl World {
         if let Some(oldest) = forgotten.first() {
             self.model.violation(format!("a request has had no answer for long: {oldest:?}"));
         }
-        (0..self.machines.len()).for_each(|machine| self.audit(machine, Death::Kill));
+        if self.is_cluster() {
+            return self.compare();
+        }
+        self.audit(0, Death::Kill);
         self.check_promised();
     }
 }

@@ -1,7 +1,7 @@
 //! The loop: the next event in time goes to whom it concerns, what follows from it is planned, until the run is over or
 //! something did not hold.
 
-use broker::event::{ConnectionId, DiskFailure, DiskToken, Effect, Event};
+use broker::event::{Address, ConnectionId, DiskFailure, DiskToken, Effect, Event};
 use broker::message::Message;
 use platform::memory::MemoryFileSystem;
 use platform::{Random, Time};
@@ -11,7 +11,7 @@ use crate::coverage::Coverage;
 use crate::disk::Job;
 use crate::faults::Fault;
 use crate::model::Model;
-use crate::network::{Network, Peer, Written};
+use crate::network::{Dialer, Direction, Network, Peer, Written};
 use crate::node::Machine;
 use crate::scheduler::Scheduler;
 use crate::trace::Trace;
@@ -24,6 +24,7 @@ pub type MachineIndex = usize;
 /// Something that is going to happen.
 pub enum Happening {
     Start(MachineIndex),
+    Dial(Dialer, Address),
     /// To the shard of a connection.
     Opened(u64),
     Frame(u64, bytes::Bytes),
@@ -56,11 +57,25 @@ pub enum Happening {
     End,
 }
 
+impl Happening {
+    /// The connection that this comes over, and which way.
+    fn travels(&self) -> Option<(u64, Direction)> {
+        match self {
+            Happening::Opened(link) | Happening::Frame(link, _) | Happening::Hangup(link, _) => {
+                Some((*link, Direction::Up))
+            }
+            Happening::Reply(link, _) | Happening::Closed(link) => Some((*link, Direction::Down)),
+            _ => None,
+        }
+    }
+}
+
 pub enum Inside {
     Message { from: usize, message: Message },
     Turn,
     Tick(u64),
     Disk(Job),
+    Dialed(ConnectionId),
     DialFailed(ConnectionId),
     DiskDone { token: DiskToken, result: Result<(), DiskFailure> },
     Resume,
@@ -133,6 +148,10 @@ impl World {
         }
     }
 
+    pub fn is_cluster(&self) -> bool {
+        self.machines.len() > 1
+    }
+
     pub fn files(&self, machine: MachineIndex) -> &MemoryFileSystem {
         &self.machines[machine].files
     }
@@ -193,8 +212,18 @@ impl World {
         }
     }
 
-    fn happen(&mut self, what: Happening) {
+    /// One thing happens; what a cut network holds up waits.
+    pub fn happen(&mut self, what: Happening) {
+        if let Some((link, direction)) = what.travels()
+            && self.is_held_up(link, direction)
+        {
+            if let Some(link) = self.network.get(link) {
+                link.held_mut(direction).push(what);
+            }
+            return;
+        }
         match what {
+            Happening::Dial(dialer, address) => self.on_dial(dialer, &address),
             Happening::Start(machine) => self.start(machine),
             Happening::Opened(connection) => self.on_opened(connection),
             Happening::Frame(connection, bytes) => self.on_frame(connection, bytes),
@@ -229,7 +258,9 @@ impl World {
             Inside::Message { from, message } => {
                 if let Message::Image { image, offset, .. } = &message {
                     self.trace.note(*offset as u64);
-                    let found = self.model.images.check((machine, actor), *offset, image);
+                    let offset = *offset;
+                    self.tell(|| format!("node {machine} shows actor {actor} the image of {offset}"));
+                    let found = self.model.images.check((machine, actor), offset, image);
                     self.model.violations.extend(found);
                 }
                 self.step(machine, actor, Event::Message { from: crate::node::id_of(from), message });
@@ -243,6 +274,7 @@ impl World {
                 }
             }
             Inside::Disk(job) => self.work(machine, actor, job),
+            Inside::Dialed(connection) => self.step(machine, actor, Event::Dialed { connection }),
             Inside::DialFailed(connection) => {
                 let reason = "nobody listens there".to_owned();
                 self.step(machine, actor, Event::DialFailed { connection, reason });

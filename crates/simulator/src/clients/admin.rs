@@ -101,7 +101,7 @@ impl Admin {
         let topic = CreatableTopic {
             name: name.clone(),
             num_partitions: partitions,
-            replication_factor: 1,
+            replication_factor: api.replication_factor(),
             configs: configs.into_iter().map(config).collect(),
             ..Default::default()
         };
@@ -265,6 +265,9 @@ impl Admin {
                     topic.id = answer.topic_id;
                     topic.stage = Stage::Live;
                     topic.partitions = topic.partitions_wanted;
+                } else if ErrorCode::from(answer.error_code) == ErrorCode::InvalidReplicationFactor {
+                    // too few nodes are there
+                    topic.stage = Stage::Deleted;
                 }
             }
             (Question::Delete(number), Response::DeleteTopics(response)) => {
@@ -344,7 +347,11 @@ impl Program for Admin {
         if api.model.live_topics().len() < LASTING && api.model.topics.len() < LASTING {
             return self.create(api);
         }
-        if api.model.calm || api.model.live_topics().is_empty() {
+        let none = api.model.live_topics().is_empty();
+        if none && !api.model.images.is_alone && !api.model.calm && api.random.one_in(2) {
+            return self.create(api);
+        }
+        if api.model.calm || none {
             return self.ask_metadata(api);
         }
         self.change(api);

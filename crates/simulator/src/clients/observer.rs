@@ -3,7 +3,7 @@
 
 use protocol::messages::fetch_request::{FetchPartition, FetchTopic, ReplicaState};
 use protocol::messages::*;
-use protocol::{ApiKey, Request, Response};
+use protocol::{ApiKey, ErrorCode, Request, Response};
 use types::Uuid;
 
 use super::Program;
@@ -20,6 +20,8 @@ pub struct Observer {
     connected: bool,
     is_calm: bool,
     fetched_in_calm: bool,
+    /// This node does not lead.
+    is_astray: bool,
     question: Option<i32>,
     offset: i64,
     /// Of the last batch that it has.
@@ -114,6 +116,9 @@ impl Observer {
         // an old leader may answer still
         self.epoch = data.current_leader.leader_epoch.max(self.epoch);
         if data.error_code != 0 {
+            // another node leads, perhaps
+            let code = ErrorCode::from(data.error_code);
+            self.is_astray = matches!(code, ErrorCode::NotLeaderOrFollower | ErrorCode::UnknownLeaderEpoch);
             return;
         }
         if data.diverging_epoch.end_offset >= 0 {
@@ -152,6 +157,11 @@ impl Program for Observer {
         }
         match self.question {
             Some(_) => {}
+            None if self.is_astray => {
+                api.close();
+                self.is_astray = false;
+                self.on_closed(api);
+            }
             None if api.random.one_in(4) => self.ask_around(api),
             None => self.fetch(api),
         }

@@ -1,21 +1,25 @@
 //! The metadata image is the same on all shards at the same offset, never goes back on a shard, and none that was
 //! shown is lost in any crash: it is on disk before anybody hears of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use metadata::image::MetadataImage;
+use metadata::image::{Broker, MetadataImage};
 
 use crate::trace::Trace;
 use crate::world::MachineIndex;
 
+type Digest = BTreeMap<String, u64>;
+
 #[derive(Default)]
 pub struct Images {
     /// What each offset's image said.
-    seen: BTreeMap<i64, u64>,
+    seen: BTreeMap<i64, Digest>,
     /// The last of each shard, by machine and actor, since its node has started.
     last: BTreeMap<(MachineIndex, usize), i64>,
     /// The last that each machine has shown.
     shown: BTreeMap<MachineIndex, i64>,
+    /// There is one node only.
+    pub is_alone: bool,
 }
 
 impl Images {
@@ -36,14 +40,30 @@ impl Images {
         }
         let shown = self.shown.entry(machine).or_insert(offset);
         let is_first = self.last.range((machine, 0)..(machine + 1, 0)).count() == 1;
-        if is_first && offset < *shown {
+        // a follower hears from the leader what is committed, and begins with what it knows itself
+        if self.is_alone && is_first && offset < *shown {
             return Some(format!("node {machine} starts with the image of {offset}, {shown} was shown"));
         }
         *shown = offset.max(*shown);
-        match self.seen.insert(offset, digest) {
-            Some(before) if before != digest => Some(format!("there are two images of offset {offset}")),
-            _ => None,
-        }
+        let before = self.seen.entry(offset).or_insert_with(|| digest.clone());
+        let differs = difference(before, &digest);
+        (!differs.is_empty()).then(|| {
+            format!(
+                "the image of offset {offset} that node {machine} has is another than was shown: {differs:?}"
+            )
+        })
+    }
+
+    /// When all has healed every machine says what the newest image says that any has shown; records that change
+    /// nothing are not shown everywhere.
+    pub fn differences(&self, machines: usize) -> Vec<String> {
+        let newest = self.shown.values().max().copied().unwrap_or(-1);
+        let last = |machine| self.last.range((machine, 0)..(machine + 1, 0)).map(|(_, offset)| *offset).min();
+        let says = |offset: Option<i64>| offset.and_then(|offset| self.seen.get(&offset));
+        let different = (0..machines).filter(|machine| says(last(*machine)) != says(Some(newest)));
+        let text =
+            |machine| format!("node {machine} has the image of {:?}, {newest} was shown", last(machine));
+        different.map(text).collect()
     }
 
     /// The node has started anew.
@@ -52,16 +72,34 @@ impl Images {
     }
 }
 
-fn digest(image: &MetadataImage) -> u64 {
-    let mut trace = Trace::new();
+/// What an image says, in parts that can be named.
+fn digest(image: &MetadataImage) -> Digest {
+    let mut parts = Digest::new();
     for topic in image.topics.iter() {
-        trace.bytes(topic.name.as_bytes());
+        let mut trace = Trace::new();
         trace.bytes(&topic.id.0);
         for (index, partition) in &topic.partitions {
-            trace.note(*index as u64);
-            trace.note(partition.leader as u64);
-            trace.note(partition.leader_epoch as u64);
+            let numbers = [*index, partition.leader, partition.leader_epoch, partition.partition_epoch];
+            let (replicas, in_sync) = (&partition.replicas, &partition.in_sync_replicas);
+            let counts = [replicas.len() as i32, in_sync.len() as i32];
+            let all = numbers.iter().chain(&counts).chain(replicas).chain(in_sync);
+            all.for_each(|number| trace.note(*number as u64));
         }
+        parts.insert(topic.name.to_string(), trace.hash());
     }
-    trace.hash()
+    for broker in image.cluster.brokers.values() {
+        let mut trace = Trace::new();
+        // where it was registered is not known from a snapshot
+        let known = Broker { registered_at: 0, ..Broker::clone(broker) };
+        trace.bytes(format!("{known:?}").as_bytes());
+        parts.insert(format!("broker {}", broker.id), trace.hash());
+    }
+    parts.insert("producer ids".into(), image.next_producer_id as u64);
+    parts
+}
+
+/// The parts that differ.
+fn difference(one: &Digest, other: &Digest) -> Vec<String> {
+    let names: BTreeSet<&String> = one.keys().chain(other.keys()).collect();
+    names.into_iter().filter(|name| one.get(*name) != other.get(*name)).cloned().collect()
 }

@@ -62,6 +62,26 @@ impl MetadataLog {
         }
     }
 
+    /// A log that has healed: where it reaches what is known to be committed it is that.
+    pub fn compare(&self, bytes: &[u8], whose: &str) -> Result<(), String> {
+        for batch in Batches::new(bytes).flatten() {
+            let (base, entry) =
+                (batch.base_offset().0, Entry { next: batch.next_offset().0, crc: batch.crc() });
+            if let Some(known) = self.committed.get(&base).filter(|known| **known != entry) {
+                return Err(format!("{whose}: at {base} is {entry:?}, {known:?} was committed"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Somebody leads in an epoch.
+    pub fn claim(&mut self, epoch: i32, leader: i32, whose: &str) -> Result<(), String> {
+        match *self.leaders.entry(epoch).or_insert(leader) {
+            known if known != leader => Err(format!("{whose}: {known} and {leader} lead in epoch {epoch}")),
+            _ => Ok(()),
+        }
+    }
+
     fn check_leader(&mut self, batch: &Batch<'_>, epoch: i32, whose: &str) -> Result<(), String> {
         if !batch.is_control() {
             return Ok(());
@@ -71,13 +91,7 @@ impl MetadataLog {
             let decoded =
                 ControlRecord::decode(record.key.unwrap_or_default(), record.value.unwrap_or_default());
             if let Ok(Some(ControlRecord::LeaderChange(change))) = decoded {
-                let leader = *self.leaders.entry(epoch).or_insert(change.leader_id.0);
-                if leader != change.leader_id.0 {
-                    return Err(format!(
-                        "{whose}: {leader} and {} lead in epoch {epoch}",
-                        change.leader_id.0
-                    ));
-                }
+                self.claim(epoch, change.leader_id.0, whose)?;
             }
         }
         Ok(())

@@ -30,6 +30,10 @@ pub fn check(model: &mut Model, settled: &Settled, response: &MetadataResponse) 
         .iter()
         .map(|topic| (topic.topic_id, (topic.partitions.len(), topic.error_code)))
         .collect();
+    // a node of several may not have heard of it yet
+    if !model.images.is_alone && !model.producing_ended {
+        return;
+    }
     for (id, partitions) in &settled.live {
         // it may have been deleted since
         if !model.is_live(*id) {

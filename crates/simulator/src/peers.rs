@@ -1,0 +1,224 @@
+//! Connections between nodes: dialed by an actor of one, accepted by an actor of another. What a cut network holds up
+//! arrives when it heals, in its order, unless the connection breaks before.
+
+use broker::Chunk;
+use broker::event::{Address, ConnectionId, Event};
+use bytes::Bytes;
+use protocol::{ApiKey, Reader, Request, RequestHeader, Response};
+
+use crate::clients::{CLIENTS, CONTROLLERS};
+use crate::network::{Dialer, Direction, Outstanding, Owner, Peer};
+use crate::node::{CLIENT_PORT, Machine};
+use crate::world::{Happening, Inside, MachineIndex, SECOND, World};
+
+impl World {
+    pub fn dial(&mut self, machine: MachineIndex, actor: usize, connection: ConnectionId, address: Address) {
+        let life = self.machines[machine].lives;
+        let dialer = Dialer { machine, life, actor, connection };
+        self.network.dialing.insert(dialer);
+        let delay = self.network_delay();
+        self.plan(delay, Happening::Dial(dialer, address));
+    }
+
+    /// A dialer's knock arrives, or does not.
+    pub fn on_dial(&mut self, dialer: Dialer, address: &Address) {
+        if !self.network.dialing.remove(&dialer) {
+            return;
+        }
+        let to = address.host.strip_prefix("node").and_then(|id| id.parse::<usize>().ok()).unwrap_or(0);
+        let Some(machine) = to.checked_sub(1).filter(|to| *to < self.machines.len()) else {
+            return self.model.violation(format!("{address} is dialed, nobody has that address"));
+        };
+        let delay = self.network_delay();
+        let from = dialer.machine;
+        let fails = Inside::DialFailed(dialer.connection);
+        if self.network.is_cut(from, machine) || self.network.is_cut(machine, from) {
+            let after = SECOND + self.draws.network.below(2 * SECOND);
+            return self.plan_inside(after, from, dialer.actor, fails);
+        }
+        let listener = if address.port == CLIENT_PORT { CLIENTS } else { CONTROLLERS };
+        let target = &self.machines[machine];
+        let listens = if listener == CLIENTS { target.serves() } else { target.node.is_some() };
+        if !listens {
+            return self.plan_inside(delay, from, dialer.actor, fails);
+        }
+        let Machine { lives, shards, .. } = *target;
+        let shard = self.draws.network.below(u64::from(shards)) as usize;
+        let actor = if listener == CONTROLLERS { 0 } else { shard + 1 };
+        let id = self.network.open(Owner::Node(dialer), (machine, actor), listener, lives);
+        self.network.dialed.insert((from, dialer.actor, dialer.connection), id);
+        let Some(link) = self.network.get(id) else { return };
+        let at = link.up_at(self.now + delay);
+        self.scheduler.at(at, Happening::Opened(id));
+        self.plan_inside(delay, from, dialer.actor, Inside::Dialed(dialer.connection));
+    }
+
+    pub fn on_request(
+        &mut self,
+        machine: MachineIndex,
+        actor: usize,
+        connection: ConnectionId,
+        chunks: Vec<Chunk>,
+    ) {
+        let Some(&id) = self.network.dialed.get(&(machine, actor, connection)) else { return };
+        let Some(frame) = self.read_chunks(machine, chunks) else { return self.cut(id) };
+        let bytes = frame.slice(4.min(frame.len())..);
+        let Ok((header, _)) = RequestHeader::from_frame(bytes.clone()) else {
+            return self.model.violation(format!("node {machine} sends a request without a header"));
+        };
+        let Ok(api_key) = ApiKey::try_from(header.api_key) else {
+            return self
+                .model
+                .violation(format!("node {machine} sends a request of kind {}", header.api_key));
+        };
+        self.coverage.count("between nodes", format!("{api_key:?}"));
+        self.hear_claim(api_key, header.api_version, bytes.clone());
+        let question = Outstanding {
+            correlation: header.correlation_id,
+            api_key,
+            version: header.api_version,
+            sent_at: self.now,
+            is_silent: false,
+        };
+        self.put_on_the_way(id, bytes, question);
+    }
+
+    /// Who begins an epoch leads in it, and nobody else.
+    fn hear_claim(&mut self, api_key: ApiKey, version: i16, frame: Bytes) {
+        if api_key != ApiKey::BeginQuorumEpoch {
+            return;
+        }
+        let Ok((_, mut reader)) = RequestHeader::from_frame(frame) else { return };
+        let Ok(Request::BeginQuorumEpoch(begin)) = Request::decode(api_key, version, &mut reader) else {
+            return;
+        };
+        for partition in begin.topics.iter().flat_map(|topic| &topic.partitions) {
+            let claimed = self.model.metadata_log.claim(
+                partition.leader_epoch,
+                partition.leader_id,
+                "BeginQuorumEpoch",
+            );
+            self.model.violations.extend(claimed.err());
+        }
+    }
+
+    /// What one node tells another of the metadata log is held against what was told before.
+    fn hear_metadata(&mut self, machine: MachineIndex, question: &Outstanding, frame: &Bytes) {
+        if question.api_key != ApiKey::Fetch {
+            return;
+        }
+        let mut reader = Reader::new(frame.clone());
+        let _ = reader.i32();
+        let header = protocol::ResponseHeader::decode(&mut reader, question.api_key, question.version);
+        let Ok(_) = header else { return };
+        let Ok(Response::Fetch(response)) = Response::decode(question.api_key, question.version, &mut reader)
+        else {
+            return;
+        };
+        for data in response.responses.iter().flat_map(|topic| &topic.partitions) {
+            let bytes = data.records.bytes().unwrap_or_default();
+            if data.error_code == 0 && !bytes.is_empty() {
+                let whose = format!("node {machine}");
+                let checked = self.model.metadata_log.check(&bytes, data.high_watermark, &whose);
+                self.model.violations.extend(checked.err());
+            }
+        }
+    }
+
+    /// An answer has come to the node that asked.
+    pub fn on_peer_reply(&mut self, dialer: Dialer, id: u64, frame: &Bytes) {
+        let Some(link) = self.network.get(id) else { return };
+        let (machine, is_controllers) = (link.machine, link.listener == CONTROLLERS);
+        let Some(question) = link.awaited.pop_front() else { return };
+        self.trace.bytes(frame);
+        if is_controllers {
+            self.hear_metadata(machine, &question, frame);
+        }
+        if self.machines[dialer.machine].living(dialer.life).is_some() {
+            let bytes = frame.slice(4.min(frame.len())..);
+            self.step(dialer.machine, dialer.actor, Event::Frame { connection: dialer.connection, bytes });
+        }
+    }
+
+    /// The node that dialed hears that the connection is over.
+    pub fn on_peer_closed(&mut self, dialer: Dialer) {
+        let Dialer { machine, life, actor, connection } = dialer;
+        if self.network.dialed.remove(&(machine, actor, connection)).is_some()
+            && self.machines[machine].living(life).is_some()
+        {
+            self.step(machine, actor, Event::ConnectionClosed { connection });
+        }
+    }
+
+    /// The node that dialed has enough.
+    pub fn close_dialed(&mut self, machine: MachineIndex, actor: usize, connection: ConnectionId) {
+        let life = self.machines[machine].lives;
+        self.network.dialing.remove(&Dialer { machine, life, actor, connection });
+        let Some(id) = self.network.dialed.remove(&(machine, actor, connection)) else { return };
+        let delay = self.network_delay();
+        if let Some(link) = self.network.get(id) {
+            link.client_hears = false;
+            link.awaited.clear();
+            let at = link.up_at(self.now + delay);
+            self.scheduler.at(at, Happening::Hangup(id, Peer::Listens));
+        }
+    }
+
+    /// Connections that a node had dialed when it went down. Without power it says no word.
+    pub fn drop_dialed(&mut self, machine: MachineIndex, is_silent: bool) {
+        self.network.dialing.retain(|dialer| dialer.machine != machine);
+        self.network.dialed.retain(|(from, _, _), _| *from != machine);
+        for id in self.network.dialed_by(machine) {
+            let after = self.silence(is_silent);
+            if let Some(link) = self.network.get(id) {
+                link.client_hears = false;
+                link.awaited.clear();
+                let at = link.up_at(self.now + after);
+                self.scheduler.at(at, Happening::Hangup(id, Peer::Gone));
+            }
+        }
+    }
+
+    /// How long it takes until the other side of a connection hears of a death.
+    pub fn silence(&mut self, is_silent: bool) -> u64 {
+        let most = if is_silent { 3 * SECOND } else { 20_000 };
+        50 + self.draws.network.below(most)
+    }
+
+    /// Whether something that arrives now is held up by a cut network.
+    pub fn is_held_up(&mut self, id: u64, direction: Direction) -> bool {
+        let Some(link) = self.network.links.get(&id) else { return false };
+        let Owner::Node(dialer) = link.owner else { return false };
+        let cut = match direction {
+            Direction::Up => self.network.is_cut(dialer.machine, link.machine),
+            Direction::Down => self.network.is_cut(link.machine, dialer.machine),
+        };
+        cut || !link.held(direction).is_empty()
+    }
+
+    /// Begins or ends that nothing arrives from one machine at another.
+    pub fn set_cut(&mut self, from: MachineIndex, to: MachineIndex, is_cut: bool) {
+        if is_cut {
+            self.network.cuts.insert((from, to));
+            return;
+        }
+        self.network.cuts.remove(&(from, to));
+        for id in self.network.between(from, to) {
+            // the sender may have given up meanwhile
+            if self.draws.network.one_in(3) {
+                self.cut(id);
+            }
+            for direction in [Direction::Up, Direction::Down] {
+                self.release(id, direction);
+            }
+        }
+    }
+
+    fn release(&mut self, id: u64, direction: Direction) {
+        let Some(link) = self.network.get(id) else { return };
+        let held = std::mem::take(link.held_mut(direction));
+        for what in held {
+            self.happen(what);
+        }
+    }
+}
