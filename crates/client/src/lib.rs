@@ -1,6 +1,7 @@
 //! A Kafka client for Rust: producer, consumer and admin, on tokio.
 //! `Cluster` knows the brokers and who leads what; everything else asks through it.
 
+mod admin;
 mod cluster;
 mod config;
 mod connection;
@@ -17,6 +18,7 @@ mod properties;
 mod random;
 mod record;
 
+pub use admin::Admin;
 pub use cluster::{Cluster, CoordinatorKind};
 pub use config::ClientConfig;
 pub use connection::Connection;

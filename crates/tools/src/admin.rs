@@ -1,15 +1,12 @@
-//! What the administrative tools ask a cluster for, each question in the form the tools need.
+//! What the administrative tools share: reaching a cluster, and how errors are named.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+pub use client::Admin;
 use client::{Cluster, Error};
-use protocol::messages::describe_configs_request::DescribeConfigsResource;
-use protocol::messages::describe_configs_response::DescribeConfigsResult;
-use protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
-use protocol::messages::{DescribeConfigsRequest, ListOffsetsRequest, MetadataResponse};
-use protocol::{ApiRequest, ErrorCode, Str};
-use types::NodeId;
+use protocol::ErrorCode;
+use types::TopicPartition;
 
 use crate::Stop;
 use crate::options::Parsed;
@@ -17,145 +14,45 @@ use crate::options::Parsed;
 /// How long a tool looks for a broker that answers, `default.api.timeout.ms` of Kafka's clients.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A cluster, asked on behalf of an operator.
-pub struct Admin {
-    pub cluster: Cluster,
-}
-
 /// One partition by topic and number.
 pub type Place = (String, i32);
 
-impl Admin {
-    /// Waits for a broker that answers, telling of those that do not. `call` is named where none does.
-    pub async fn reach(parsed: &Parsed, call: &str) -> Result<Admin, Stop> {
-        Admin::reach_cluster(crate::connecting::cluster(parsed)?, call).await
-    }
-
-    pub async fn reach_cluster(cluster: Cluster, call: &str) -> Result<Admin, Stop> {
-        let end = tokio::time::Instant::now() + PATIENCE;
-        let mut said = false;
-        for tries in 0.. {
-            match cluster.any().await {
-                Ok(_) => break,
-                Err(error) if !error.is_retriable() => return Err(error.into()),
-                Err(error) if !said => {
-                    eprintln!("WARN {error}. The node may not be available yet; trying again.");
-                    said = true;
-                }
-                Err(_) => {}
-            }
-            if tokio::time::Instant::now() >= end {
-                return Err(Stop::error(format!("Timed out waiting for a node assignment. Call: {call}")));
-            }
-            tokio::time::sleep(cluster.config().backoff(tries)).await;
-        }
-        Ok(Admin { cluster })
-    }
-
-    /// Any broker: those that cannot answer pass the request on to the controller.
-    pub async fn call<R: ApiRequest>(&self, request: &R) -> Result<R::Response, Error> {
-        self.cluster.any().await?.call(request).await
-    }
-
-    pub async fn call_node<R: ApiRequest>(&self, id: i32, request: &R) -> Result<R::Response, Error> {
-        self.cluster.node(NodeId(id)).await?.call(request).await
-    }
-
-    /// All topics, or these.
-    pub async fn metadata(&self, topics: Option<&[&str]>) -> Result<MetadataResponse, Error> {
-        self.cluster.refresh(topics).await
-    }
-
-    /// Ids of all brokers.
-    pub async fn brokers(&self) -> Result<Vec<i32>, Error> {
-        Ok(self.metadata(Some(&[])).await?.brokers.iter().map(|broker| broker.node_id).collect())
-    }
-
-    /// The configs of one kind of resource; brokers and their loggers are asked themselves.
-    pub async fn configs(
-        &self,
-        resource_type: i8,
-        names: &[String],
-        include_synonyms: bool,
-    ) -> Result<Vec<DescribeConfigsResult>, Error> {
-        let resource = |name: &String| DescribeConfigsResource {
-            resource_type,
-            resource_name: Str::from(name.as_str()),
-            configuration_keys: None,
-        };
-        let request = DescribeConfigsRequest {
-            resources: names.iter().map(resource).collect(),
-            include_synonyms,
-            include_documentation: false,
-        };
-        let broker = names.first().and_then(|name| name.parse::<i32>().ok());
-        let response = match (resource_type, broker) {
-            (4 | 8, Some(id)) => match self.cluster.node(NodeId(id)).await {
-                Ok(broker) => broker.call(&request).await?,
-                // controllers tell of a broker what they know
-                Err(_) => self.call(&request).await?,
-            },
-            _ => self.call(&request).await?,
-        };
-        for result in &response.results {
-            Error::check(result.error_code, result.error_message.as_ref())?;
-        }
-        Ok(response.results)
-    }
-
-    /// Asks the leaders of these partitions, each about its own timestamp or sentinel; an offset is negative where no
-    /// record fits.
-    pub async fn offsets(
-        &self,
-        wanted: &[(Place, i64)],
-    ) -> Result<BTreeMap<Place, Result<i64, Error>>, Error> {
-        let mut found = BTreeMap::new();
-        let mut by_leader: BTreeMap<NodeId, Vec<&(Place, i64)>> = BTreeMap::new();
-        for one in wanted {
-            let (place, _) = one;
-            match self.cluster.leader(&place.0, place.1).await {
-                Ok(leader) => by_leader.entry(leader).or_default().push(one),
-                Err(error) => drop(found.insert(place.clone(), Err(error))),
-            }
-        }
-        for (leader, asked) in by_leader {
-            let connection = self.cluster.node(leader).await?;
-            match connection.call(&list_offsets(&asked)).await {
-                Ok(response) => {
-                    for topic in response.topics {
-                        for one in topic.partitions {
-                            let outcome = Error::check(one.error_code, None).map(|()| one.offset);
-                            found.insert((topic.name.to_string(), one.partition_index), outcome);
-                        }
-                    }
-                }
-                Err(error) => {
-                    for (place, _) in asked {
-                        found.insert(place.clone(), Err(error.clone()));
-                    }
-                }
-            }
-        }
-        Ok(found)
-    }
+/// Waits for a broker that answers, telling of those that do not. `call` is named where none does.
+pub async fn reach(parsed: &Parsed, call: &str) -> Result<Admin, Stop> {
+    reach_cluster(crate::connecting::cluster(parsed)?, call).await
 }
 
-fn list_offsets(asked: &[&(Place, i64)]) -> ListOffsetsRequest {
-    let mut topics: BTreeMap<&str, Vec<ListOffsetsPartition>> = BTreeMap::new();
-    for ((topic, partition), timestamp) in asked {
-        topics.entry(topic).or_default().push(ListOffsetsPartition {
-            partition_index: *partition,
-            current_leader_epoch: -1,
-            timestamp: *timestamp,
-        });
+pub async fn reach_cluster(cluster: Cluster, call: &str) -> Result<Admin, Stop> {
+    let end = tokio::time::Instant::now() + PATIENCE;
+    let mut said = false;
+    for tries in 0.. {
+        match cluster.any().await {
+            Ok(_) => break,
+            Err(error) if !error.is_retriable() => return Err(error.into()),
+            Err(error) if !said => {
+                eprintln!("WARN {error}. The node may not be available yet; trying again.");
+                said = true;
+            }
+            Err(_) => {}
+        }
+        if tokio::time::Instant::now() >= end {
+            return Err(Stop::error(format!("Timed out waiting for a node assignment. Call: {call}")));
+        }
+        tokio::time::sleep(cluster.config().backoff(tries)).await;
     }
-    let topic = |(name, partitions)| ListOffsetsTopic { name: Str::from(name), partitions };
-    ListOffsetsRequest {
-        replica_id: -1,
-        topics: topics.into_iter().map(topic).collect(),
-        timeout_ms: 30_000,
-        ..Default::default()
-    }
+    Ok(Admin::new(cluster))
+}
+
+/// `Admin::offsets` by the names that the tools use.
+pub async fn offsets(
+    admin: &Admin,
+    wanted: &[(Place, i64)],
+) -> Result<BTreeMap<Place, Result<i64, Error>>, Error> {
+    let partition =
+        |(topic, partition): &Place| TopicPartition { topic: topic.as_str().into(), partition: *partition };
+    let wanted: Vec<_> = wanted.iter().map(|(place, time)| (partition(place), *time)).collect();
+    let found = admin.offsets(&wanted).await?;
+    Ok(found.into_iter().map(|(one, outcome)| ((one.topic.to_string(), one.partition), outcome)).collect())
 }
 
 /// Name of the Java exception of an error code, as Kafka's tools print it.

@@ -8,7 +8,6 @@ use protocol::{ApiKey, Listener, Versions};
 use types::NodeId;
 
 use crate::Stop;
-use crate::admin::Admin;
 use crate::connecting::block_on;
 use crate::options::{CommandLine, Opt, Parsed, text};
 use crate::output::say;
@@ -32,7 +31,7 @@ pub fn main(arguments: Vec<String>) -> ExitCode {
 fn run(parsed: &Parsed) -> Result<(), Stop> {
     parsed.needed("bootstrap-server")?;
     block_on(async {
-        let admin = Admin::reach(parsed, "fetchMetadata").await?;
+        let admin = crate::admin::reach(parsed, "fetchMetadata").await?;
         let mut brokers = admin.metadata(Some(&[])).await?.brokers;
         brokers.sort_by_key(|broker| broker.node_id);
         let request =

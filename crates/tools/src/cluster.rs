@@ -6,7 +6,7 @@ use client::Error;
 use protocol::messages::{DescribeClusterRequest, DescribeClusterResponse, UnregisterBrokerRequest};
 
 use crate::Stop;
-use crate::admin::{Admin, java_text};
+use crate::admin::java_text;
 use crate::argparse::{ArgumentLine, Arguments, switch, value};
 use crate::connecting::block_on;
 use crate::output::say;
@@ -69,7 +69,7 @@ fn ask(arguments: &Arguments, include_fenced_brokers: bool) -> Result<DescribeCl
     let cluster = subcommands::cluster(arguments)?;
     let endpoint_type = if arguments.has("--bootstrap-controller") { 2 } else { 1 };
     block_on(async {
-        let admin = Admin::reach_cluster(cluster, "describeCluster").await?;
+        let admin = crate::admin::reach_cluster(cluster, "describeCluster").await?;
         let request = DescribeClusterRequest { endpoint_type, include_fenced_brokers, ..Default::default() };
         let response = admin.call(&request).await?;
         Error::check(response.error_code, response.error_message.as_ref())?;
@@ -90,7 +90,7 @@ fn unregister(arguments: &Arguments) -> Result<(), Stop> {
     let cluster = subcommands::cluster(arguments)?;
     let id = arguments.integer("--id")?.ok_or_else(|| Stop::usage("argument --id/-i is required"))?;
     block_on(async {
-        let admin = Admin::reach_cluster(cluster, "unregisterBroker").await?;
+        let admin = crate::admin::reach_cluster(cluster, "unregisterBroker").await?;
         let response = admin.call(&UnregisterBrokerRequest { broker_id: id }).await?;
         Error::check(response.error_code, response.error_message.as_ref())
             .map_err(|error| Stop::error(java_text(&error)))?;

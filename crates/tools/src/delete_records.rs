@@ -4,10 +4,8 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use client::Error;
-use protocol::messages::DeleteRecordsRequest;
-use protocol::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
-use protocol::{ErrorCode, Str};
 use serde_json::Value;
+use types::TopicPartition;
 
 use crate::Stop;
 use crate::admin::{Admin, Place, java_text};
@@ -44,7 +42,7 @@ fn run(parsed: &Parsed) -> Result<(), Stop> {
         std::fs::read_to_string(path).map_err(|_| Stop::error(format!("Unable to read file {path}")))?;
     let wanted = read(&text).map_err(Stop::error)?;
     block_on(async {
-        let admin = Admin::reach(parsed, "deleteRecords").await?;
+        let admin = crate::admin::reach(parsed, "deleteRecords").await?;
         say!("Executing records delete operation");
         let outcomes = delete(&admin, wanted).await?;
         say!("Records delete operation completed:");
@@ -93,26 +91,8 @@ async fn delete(
 ) -> Result<BTreeMap<Place, Result<i64, Error>>, Error> {
     let mut outcomes = BTreeMap::new();
     for ((topic, partition), offset) in wanted {
-        let place = (topic, partition);
-        let leader = match admin.cluster.topic(&place.0).await {
-            Ok(_) => admin.cluster.leader(&place.0, partition).await,
-            Err(error) => Err(error),
-        };
-        let outcome = match leader {
-            Ok(leader) => delete_one(admin, leader.0, &place, offset).await,
-            Err(error) => Err(error),
-        };
-        outcomes.insert(place, outcome);
+        let of = TopicPartition { topic: topic.as_str().into(), partition };
+        outcomes.insert((topic, partition), admin.delete_records(&of, offset).await);
     }
     Ok(outcomes)
-}
-
-async fn delete_one(admin: &Admin, leader: i32, place: &Place, offset: i64) -> Result<i64, Error> {
-    let partition = DeleteRecordsPartition { partition_index: place.1, offset };
-    let topic = DeleteRecordsTopic { name: Str::from(place.0.as_str()), partitions: vec![partition] };
-    let request = DeleteRecordsRequest { topics: vec![topic], timeout_ms: 30_000 };
-    let response = admin.call_node(leader, &request).await?;
-    let result = response.topics.iter().flat_map(|topic| &topic.partitions).next();
-    let result = result.ok_or(Error::Broker(ErrorCode::UnknownServerError, None))?;
-    Error::check(result.error_code, None).map(|()| result.low_watermark)
 }

@@ -66,13 +66,13 @@ fn run(parsed: &Parsed) -> Result<(), Stop> {
     let cluster = crate::connecting::cluster(parsed)
         .map_err(|_| Stop::usage("Please provide valid host:port like host1:9091,host2:9092"))?;
     block_on(async {
-        let admin = Admin::reach_cluster(cluster, "listTopics").await?;
+        let admin = crate::admin::reach_cluster(cluster, "listTopics").await?;
         let places = places(&admin, &rules, excluded).await?;
         if places.is_empty() {
             return Err(occurred("Could not match any topic-partitions with the specified filters"));
         }
         let asked: Vec<(Place, i64)> = places.into_iter().map(|place| (place, timestamp)).collect();
-        let mut found = admin.offsets(&asked).await?;
+        let mut found = crate::admin::offsets(&admin, &asked).await?;
         for ((topic, partition), _) in &asked {
             match found.remove(&(topic.clone(), *partition)) {
                 Some(Ok(offset)) if offset >= 0 => say!("{topic}:{partition}:{offset}"),

@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use protocol::messages::list_groups_response::ListedGroup;
 
 use crate::Stop;
-use crate::admin::Admin;
 use crate::connecting::block_on;
 use crate::consumer_groups::every;
 use crate::options::{CommandLine, Opt, Parsed, flag, text};
@@ -51,7 +50,7 @@ fn run(parsed: &Parsed) -> Result<(), Stop> {
     parsed.check_invalid("streams", &["consumer", "group-type", "protocol", "share"])?;
     let protocol = parsed.value("protocol")?;
     let outcome = block_on(async {
-        let admin = Admin::reach(parsed, "listGroups").await?;
+        let admin = crate::admin::reach(parsed, "listGroups").await?;
         let mut groups = every(&admin, &[], &[]).await?;
         groups.retain(|group| {
             let kind = group.group_type.to_ascii_lowercase();

@@ -42,7 +42,7 @@ fn run(tool: &str, arguments: &[String]) -> Result<Value, Stop> {
     }
     let cluster = connecting::cluster(&parsed)?;
     block_on(async {
-        let admin = Admin::reach_cluster(cluster, "describeCluster").await?;
+        let admin = crate::admin::reach_cluster(cluster, "describeCluster").await?;
         match (tool, parsed.has("describe")) {
             ("topics", false) => list_topics(&admin, &parsed).await,
             ("topics", true) => describe_topics(&admin, &parsed).await,

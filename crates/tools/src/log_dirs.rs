@@ -8,7 +8,7 @@ use protocol::messages::{DescribeLogDirsRequest, DescribeLogDirsResponse};
 use serde_json::{Value, json};
 
 use crate::Stop;
-use crate::admin::{Admin, java_text, joined};
+use crate::admin::{java_text, joined};
 use crate::connecting::block_on;
 use crate::options::{CommandLine, Opt, Parsed, flag, text};
 use crate::output::say;
@@ -45,7 +45,7 @@ fn run(parsed: &Parsed) -> Result<(), Stop> {
     let topics: Vec<&str> =
         parsed.value("topic-list")?.unwrap_or("").split(',').filter(|name| !name.is_empty()).collect();
     block_on(async {
-        let admin = Admin::reach(parsed, "describeLogDirs").await?;
+        let admin = crate::admin::reach(parsed, "describeLogDirs").await?;
         let mut there = admin.brokers().await?;
         there.sort_unstable();
         let missing: Vec<i32> = wanted.iter().copied().filter(|id| !there.contains(id)).collect();

@@ -9,7 +9,7 @@ use protocol::messages::describe_quorum_response::{Node, PartitionData, ReplicaS
 use protocol::messages::{DescribeQuorumRequest, RemoveRaftVoterRequest};
 
 use crate::Stop;
-use crate::admin::{Admin, java_text};
+use crate::admin::java_text;
 use crate::argparse::{ArgumentLine, Arguments, switch, value};
 use crate::connecting::block_on;
 use crate::output::say;
@@ -90,7 +90,7 @@ fn describe(arguments: &Arguments) -> Result<(), Stop> {
         _ => {}
     }
     block_on(async {
-        let admin = Admin::reach_cluster(cluster, "describeMetadataQuorum").await?;
+        let admin = crate::admin::reach_cluster(cluster, "describeMetadataQuorum").await?;
         let wanted = TopicData {
             topic_name: Str::from("__cluster_metadata"),
             partitions: vec![Wanted { partition_index: 0 }],
@@ -240,7 +240,7 @@ fn remove(arguments: &Arguments) -> Result<(), Stop> {
         return Ok(());
     }
     block_on(async {
-        let admin = Admin::reach_cluster(cluster, "removeRaftVoter").await?;
+        let admin = crate::admin::reach_cluster(cluster, "removeRaftVoter").await?;
         let request =
             RemoveRaftVoterRequest { cluster_id: None, voter_id: id, voter_directory_id: directory_id };
         let response = admin.call(&request).await?;

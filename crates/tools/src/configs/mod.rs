@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use protocol::ApiKey;
 
 use crate::Stop;
-use crate::admin::{Admin, java_text};
+use crate::admin::java_text;
 use crate::connecting::block_on;
 use crate::options::Parsed;
 
@@ -36,7 +36,7 @@ fn run(parsed: &Parsed) -> Result<(), Stop> {
     let change = parsed.has("alter").then(|| alter::read(parsed, &entities)).transpose()?;
     let cluster = options::cluster(parsed)?;
     block_on(async {
-        let admin = Admin::reach_cluster(cluster, "describeConfigs").await?;
+        let admin = crate::admin::reach_cluster(cluster, "describeConfigs").await?;
         match change {
             Some(change) => alter::run(&admin, &entities, &change).await,
             None => describe::run(&admin, parsed, &entities).await,

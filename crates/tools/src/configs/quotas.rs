@@ -143,7 +143,9 @@ pub fn check(entities: &[Entity], change: &Change) -> Result<(), Stop> {
     let (kind, what) = if clients { ("clients", "quota") } else { ("users", "quota and SCRAM credential") };
     let is_known = |key: &&str| is_of_clients(key) || !clients && super::credentials::is_mechanism(key);
     let unexpected = |keys: Vec<&str>, verb: &str, collection: &str| {
-        let unknown: Vec<&str> = keys.into_iter().filter(|key| !is_known(key)).collect();
+        let mut unknown: Vec<&str> = keys.into_iter().filter(|key| !is_known(key)).collect();
+        // mechanisms are found last
+        unknown.sort_by_key(|key| super::credentials::is_mechanism(key));
         match unknown.is_empty() {
             true => Ok(()),
             false => Err(Stop::error(format!(
@@ -195,8 +197,10 @@ mod tests {
             ),
             (
                 vec![user, client.clone()],
-                change(&["SCRAM-SHA-256"], &[]),
-                Some(format!("Only quota configs can be added for 'clients' {words} Set(SCRAM-SHA-256)")),
+                change(&["SCRAM-SHA-256", "nonsense"], &[]),
+                Some(format!(
+                    "Only quota configs can be added for 'clients' {words} Set(nonsense, SCRAM-SHA-256)"
+                )),
             ),
             (vec![client], change(&["request_percentage"], &["controller_mutation_rate"]), None),
             (

@@ -72,7 +72,7 @@ pub async fn rows(admin: &Admin, name: &str, group: &Group) -> Result<Vec<Row>, 
     let mut places: BTreeSet<Place> = committed.keys().cloned().collect();
     places.extend(group.members.iter().flat_map(|member| member.assigned.iter().cloned()));
     let asked: Vec<(Place, i64)> = places.into_iter().map(|place| (place, LATEST)).collect();
-    let ends = admin.offsets(&asked).await.map_err(|error| named(&error))?;
+    let ends = crate::admin::offsets(admin, &asked).await.map_err(|error| named(&error))?;
     let row = |place: &Place, consumer: Option<(String, String, String)>| Row {
         place: place.clone(),
         leader_epoch: committed.get(place).map(|row| row.leader_epoch).filter(|epoch| *epoch >= 0),

@@ -44,7 +44,7 @@ fn run(parsed: &Parsed) -> Result<(), Stop> {
     list::check(parsed)?;
     let outcome = cluster(parsed).and_then(|cluster| {
         block_on(async {
-            let admin = Admin::reach_cluster(cluster, "listNodes").await?;
+            let admin = crate::admin::reach_cluster(cluster, "listNodes").await?;
             if parsed.has("list") {
                 list::run(&admin, parsed).await
             } else if parsed.has("describe") {

@@ -47,7 +47,7 @@ pub async fn scenario(
 
 async fn ends(admin: &Admin, places: &[Place], sentinel: i64) -> Result<Plan, Stop> {
     let asked: Vec<_> = places.iter().map(|place| (place.clone(), sentinel)).collect();
-    let mut found = admin.offsets(&asked).await.map_err(|error| named(&error))?;
+    let mut found = crate::admin::offsets(admin, &asked).await.map_err(|error| named(&error))?;
     let mut plan = Vec::new();
     for place in places {
         match found.remove(place) {

@@ -5,7 +5,6 @@ use protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
 
 use super::level;
 use crate::Stop;
-use crate::admin::Admin;
 use crate::argparse::Arguments;
 use crate::connecting::block_on;
 use crate::output::say;
@@ -16,7 +15,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Stop> {
     let node = arguments.integer("--node-id")?;
     let cluster = subcommands::cluster(arguments)?;
     block_on(async {
-        let admin = Admin::reach_cluster(cluster, "describeFeatures").await?;
+        let admin = crate::admin::reach_cluster(cluster, "describeFeatures").await?;
         let versions = match node {
             Some(node) => {
                 let request = ApiVersionsRequest {

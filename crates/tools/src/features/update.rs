@@ -154,7 +154,7 @@ fn update(arguments: &Arguments, verb: Verb, levels: Levels) -> Result<(), Stop>
     };
     let cluster = subcommands::cluster(arguments)?;
     let failures = block_on(async {
-        let admin = Admin::reach_cluster(cluster, "updateFeatures").await?;
+        let admin = crate::admin::reach_cluster(cluster, "updateFeatures").await?;
         ask(&admin, &request, &levels).await
     })?;
     for (feature, level) in &levels {

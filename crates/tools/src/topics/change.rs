@@ -1,10 +1,7 @@
 //! `--alter` (more partitions) and `--delete`.
 
-use client::Error;
 use protocol::Str;
 use protocol::messages::create_partitions_request::{CreatePartitionsAssignment, CreatePartitionsTopic};
-use protocol::messages::delete_topics_request::DeleteTopicState;
-use protocol::messages::{CreatePartitionsRequest, DeleteTopicsRequest};
 
 use super::{create, existing};
 use crate::Stop;
@@ -30,11 +27,7 @@ pub async fn alter(admin: &Admin, parsed: &Parsed) -> Result<(), Stop> {
     if topics.is_empty() {
         return Ok(());
     }
-    let request = CreatePartitionsRequest { topics, timeout_ms: 30_000, validate_only: false };
-    for result in admin.call(&request).await?.results {
-        Error::check(result.error_code, result.error_message.as_ref())?;
-    }
-    Ok(())
+    Ok(admin.create_partitions(topics).await?)
 }
 
 pub async fn delete(admin: &Admin, parsed: &Parsed) -> Result<(), Stop> {
@@ -42,18 +35,5 @@ pub async fn delete(admin: &Admin, parsed: &Parsed) -> Result<(), Stop> {
     if names.is_empty() {
         return Ok(());
     }
-    let connection = admin.cluster.any().await?;
-    let by_state = connection.version(protocol::ApiKey::DeleteTopics)? >= 6;
-    let names = names.iter().map(|name| Str::from(name.as_str()));
-    let mut request = DeleteTopicsRequest { timeout_ms: 30_000, ..Default::default() };
-    if by_state {
-        request.topics =
-            names.map(|name| DeleteTopicState { name: Some(name), ..Default::default() }).collect();
-    } else {
-        request.topic_names = names.collect();
-    }
-    for result in connection.call(&request).await?.responses {
-        Error::check(result.error_code, result.error_message.as_ref())?;
-    }
-    Ok(())
+    Ok(admin.delete_topics(&names).await?)
 }

@@ -1,7 +1,5 @@
 //! `--create`, and the replica assignments that `--alter` takes too.
 
-use client::Error;
-use protocol::messages::CreateTopicsRequest;
 use protocol::messages::create_topics_request::{
     CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig,
 };
@@ -21,13 +19,15 @@ pub async fn run(admin: &Admin, parsed: &Parsed) -> Result<(), Stop> {
              To avoid issues it is best to use either, but not both."
         );
     }
-    let request = CreateTopicsRequest { topics: vec![topic], timeout_ms: 30_000, validate_only: false };
-    for result in admin.call(&request).await?.topics {
-        let exists = ErrorCode::from(result.error_code) == ErrorCode::TopicAlreadyExists;
-        if exists && parsed.has("if-not-exists") {
-            return Ok(());
+    for (_, outcome) in admin.create_topics(vec![topic]).await? {
+        match outcome {
+            Err(error)
+                if error.code() == Some(ErrorCode::TopicAlreadyExists) && parsed.has("if-not-exists") =>
+            {
+                return Ok(());
+            }
+            outcome => outcome?,
         }
-        Error::check(result.error_code, result.error_message.as_ref())?;
     }
     say!("Created topic {name}.");
     Ok(())

@@ -28,7 +28,7 @@ fn run(parsed: &Parsed) -> Result<(), Stop> {
     let config = crate::connecting::cluster(parsed)?;
     // what fails from here on is said on standard output, as scripts that read it expect
     let outcome = block_on(async {
-        let admin = Admin::reach_cluster(config, "listTopics").await?;
+        let admin = crate::admin::reach_cluster(config, "listTopics").await?;
         if parsed.has("create") {
             create::run(&admin, parsed).await
         } else if parsed.has("alter") {
