@@ -49,10 +49,6 @@ impl Node {
         self.running = None;
     }
 
-    pub fn stop(&mut self) -> Result<()> {
-        self.running.take().map_or(Ok(()), Subject::stop)
-    }
-
     /// An error where it has ended by itself.
     fn check(&mut self) -> Result<()> {
         if let Some(subject) = &mut self.running

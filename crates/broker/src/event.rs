@@ -138,6 +138,8 @@ pub enum Event {
     Tick,
     /// Read the counters: answered by `Effect::Metrics`.
     ReadMetrics,
+    /// To the quorum, before anything is shut down: have others lead what this broker leads. `Effect::Left` follows.
+    Leave,
     /// Flush, write checkpoints, close the logs; `Effect::Stopped` follows when all is done.
     Shutdown,
 }
@@ -208,6 +210,8 @@ pub enum Effect {
     },
     /// From the quorum, once: this broker is registered and unfenced and its shards have the image. Clients may connect.
     Ready,
+    /// From the quorum, after `Event::Leave`: the broker may stop.
+    Left,
     /// The actor has closed everything it owned.
     Stopped,
 }

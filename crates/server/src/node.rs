@@ -242,7 +242,10 @@ struct Announcement<'a> {
 }
 
 fn announce(config: &StaticConfig, what: &Announcement<'_>) {
-    let addresses: Vec<String> = what.addresses.iter().map(SocketAddr::to_string).collect();
+    let mut addresses: Vec<String> = what.addresses.iter().map(SocketAddr::to_string).collect();
+    if addresses.is_empty() {
+        addresses = config.listeners.iter().map(|one| format!("{}:{}", one.host, one.port)).collect();
+    }
     let shards = if what.shards == 1 { "1 shard".to_owned() } else { format!("{} shards", what.shards) };
     println!(
         "Barnabas {} is ready on {} (node {}, {shards})",

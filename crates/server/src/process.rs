@@ -1,6 +1,7 @@
 //! The life of a node's process: threads up, listeners open when the node is ready, orderly end on a signal.
 //!
-//! start → quorum and shards run → `Ready` → clients' listeners open → SIGTERM or SIGINT → shards stop → quorum stops.
+//! start → quorum and shards run → `Ready` → clients' listeners open → SIGTERM or SIGINT → others lead → shards stop →
+//! quorum stops.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -156,6 +157,20 @@ fn watch_signals(notices: mpsc::Sender<Notice>) -> io::Result<()> {
     Ok(())
 }
 
+/// What an orderly end waits for.
+#[derive(Debug)]
+enum Awaited {
+    /// That others lead what this node led.
+    Left,
+    Stopped(BTreeSet<ActorId>),
+}
+
+impl Awaited {
+    fn is_something(&self) -> bool {
+        !matches!(self, Awaited::Stopped(actors) if actors.is_empty())
+    }
+}
+
 /// The main thread: hears what the others say.
 struct Supervisor {
     peers: Peers,
@@ -182,6 +197,7 @@ impl Supervisor {
                     }
                 }
                 Notice::Stop => return self.stop(threads),
+                Notice::Left => {}
                 Notice::Fatal(reason) => return Ok(End::Failed(reason)),
                 Notice::Stopped(actor) => return Ok(End::Failed(format!("{actor:?} stopped unasked"))),
                 Notice::Scrape(reply) => {
@@ -209,13 +225,17 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Shards first: the quorum hears their last words, then stops itself.
+    /// Others lead first. Then shards stop: the quorum hears their last words, then stops itself.
     fn stop(self, threads: Vec<JoinHandle<()>>) -> io::Result<End> {
         self.ready.store(false, std::sync::atomic::Ordering::Release);
         let shards: BTreeSet<ActorId> = self.peers.actors().filter(|id| *id != ActorId::Quorum).collect();
+        self.peers.post(ActorId::Quorum, Mail::Event(Event::Leave));
+        if let Some(failure) = self.wait_for(Awaited::Left) {
+            return Ok(failure);
+        }
         for step in [shards, BTreeSet::from([ActorId::Quorum])] {
             step.iter().for_each(|to| self.peers.post(*to, Mail::Event(Event::Shutdown)));
-            if let Some(failure) = self.wait_for(step) {
+            if let Some(failure) = self.wait_for(Awaited::Stopped(step)) {
                 return Ok(failure);
             }
         }
@@ -225,12 +245,15 @@ impl Supervisor {
         Ok(End::Stopped)
     }
 
-    fn wait_for(&self, mut actors: BTreeSet<ActorId>) -> Option<End> {
+    fn wait_for(&self, mut awaited: Awaited) -> Option<End> {
         let mut waited = Duration::ZERO;
-        while !actors.is_empty() {
+        while awaited.is_something() {
             match self.inbox.recv_timeout(STOP_TOLD) {
+                Ok(Notice::Left) if matches!(awaited, Awaited::Left) => return None,
                 Ok(Notice::Stopped(actor)) => {
-                    actors.remove(&actor);
+                    if let Awaited::Stopped(actors) = &mut awaited {
+                        actors.remove(&actor);
+                    }
                 }
                 Ok(Notice::Fatal(reason)) => return Some(End::Failed(reason)),
                 Ok(Notice::Stop) => {
@@ -241,9 +264,9 @@ impl Supervisor {
                 Err(_) => {
                     waited += STOP_TOLD;
                     if waited >= STOP_MAX {
-                        return Some(End::Failed(format!("not stopped in time: {actors:?}")));
+                        return Some(End::Failed(format!("not stopped in time: {awaited:?}")));
                     }
-                    tracing::warn!(?actors, "still stopping; a second signal ends at once");
+                    tracing::warn!(?awaited, "still stopping; a second signal ends at once");
                 }
             }
         }
@@ -280,6 +303,7 @@ mod tests {
                     effects.push(Effect::Reply { connection, chunks });
                 }
                 Event::Tick if self.quorum => effects.push(Effect::Ready),
+                Event::Leave => effects.push(Effect::Left),
                 Event::Shutdown => effects.push(Effect::Stopped),
                 Event::ReadMetrics => effects.push(Effect::Metrics(Default::default())),
                 _ => {}

@@ -63,6 +63,8 @@ impl World {
             }
             Effect::Fatal { reason } => self.on_fatal(machine, &reason),
             Effect::Ready => self.on_ready(machine),
+            // programs of the simulator stop nodes without it
+            Effect::Left => {}
             Effect::Stopped => self.on_stopped(machine, actor),
             Effect::Metrics(_) | Effect::Mute { .. } => {}
         }

@@ -38,7 +38,7 @@ impl Quorum {
         if let Some(active) = &mut self.active {
             active.controller.begin_sessions(monotonic_ms(turn.now));
         }
-        self.timers.start(turn.now);
+        self.begin_schedule(turn);
     }
 
     fn controller_config(&self) -> ControllerConfig {
@@ -101,6 +101,6 @@ impl Quorum {
 }
 
 /// What brokers' sessions go by: a wall clock that is set back would let them last for hours.
-fn monotonic_ms(now: Time) -> i64 {
+pub(super) fn monotonic_ms(now: Time) -> i64 {
     i64::try_from(now.monotonic_us / 1000).unwrap_or(i64::MAX)
 }

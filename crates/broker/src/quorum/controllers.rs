@@ -130,7 +130,13 @@ impl Quorum {
                 self.carry_out(outcome, caller, Response::BrokerRegistration, turn);
             }
             Request::BrokerHeartbeat(request) => {
+                // a broker goes when all others know who leads in its place, and this node's says so to nobody
+                let own = self.own.epoch().filter(|_| request.want_shut_down);
+                let own = own.map(|epoch| self.own_heartbeat(epoch));
                 let outcome = self.decide(turn, |c, context| {
+                    if let Some(own) = &own {
+                        c.heartbeat_arrived(own, context.now_ms);
+                    }
                     c.heartbeat_arrived(&request, context.now_ms);
                     c.broker_heartbeat(&request, context)
                 });

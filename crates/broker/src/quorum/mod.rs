@@ -15,6 +15,7 @@ mod metrics;
 mod network;
 mod open;
 mod own_broker;
+mod own_leave;
 mod own_remote;
 mod refusals;
 mod registration;
@@ -113,7 +114,8 @@ pub struct Quorum {
     offline: BTreeSet<Uuid>,
     incarnation_id: Uuid,
     snapshots: snapshots::Progress,
-    timers: timers::Timers,
+    /// What the active controller does by the clock.
+    schedule: metadata::controller::Schedule,
     stopping: bool,
     is_failed: bool,
 }
@@ -155,6 +157,7 @@ impl Quorum {
                 self.raft_step(Input::Tick, turn);
             }
             Event::ReadMetrics => self.report_metrics(turn),
+            Event::Leave => self.begin_leaving(turn),
             Event::Shutdown => self.begin_shutdown(turn),
         }
     }

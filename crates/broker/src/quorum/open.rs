@@ -20,7 +20,7 @@ use super::network::Network;
 use super::own_broker::OwnBroker;
 use super::remote::Remote;
 use super::snapshot::{self, BOOTSTRAP_FILE};
-use super::{Quorum, snapshots, timers};
+use super::{Quorum, snapshots};
 use crate::config::NodeConfig;
 use crate::event::Effect;
 use crate::metrics::Metrics;
@@ -69,7 +69,7 @@ impl Quorum {
         let network = Network::new(node.node_id, request_timeout_ms, random.fork());
         let remote = Remote::new(node.node_id, &mut random);
         let mut quorum = Quorum {
-            timers: timers::Timers::new(&config),
+            schedule: Default::default(),
             snapshots: snapshots::Progress::new(&config, now.wall_ms),
             offline: Default::default(),
             own: OwnBroker::new(&node, &config, previous_broker_epoch),

@@ -7,6 +7,7 @@
 use metadata::configs::StaticConfig;
 use protocol::{ApiKey, ErrorCode};
 
+use super::own_leave::Leaving;
 use super::{Quorum, Turn};
 use crate::config::NodeConfig;
 use crate::event::{DirectoryIndex, Effect};
@@ -37,13 +38,14 @@ pub(super) struct OwnBroker {
     previous_epoch: i64,
     was_ready: bool,
     pub(super) remote: super::own_remote::Progress,
+    pub(super) leaving: Leaving,
 }
 
 impl OwnBroker {
     pub fn new(node: &NodeConfig, config: &StaticConfig, previous_epoch: i64) -> OwnBroker {
         let state = if node.is_broker { State::Starting } else { State::Absent };
         let remote = super::own_remote::Progress::new(config);
-        OwnBroker { state, previous_epoch, was_ready: false, remote }
+        OwnBroker { state, previous_epoch, was_ready: false, remote, leaving: Leaving::No }
     }
 
     /// Of the life before, where it ended cleanly.
@@ -112,8 +114,12 @@ impl Quorum {
     }
 
     pub(super) fn poll_own_broker(&mut self, turn: &mut Turn<'_>) {
+        self.poll_leaving(turn);
         if self.active.is_none() {
             self.poll_own_remote(turn);
+        }
+        if self.leaves() {
+            return;
         }
         match self.own.state {
             State::Starting => self.register_own_broker(turn),

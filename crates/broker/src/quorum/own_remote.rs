@@ -6,6 +6,7 @@ use platform::Time;
 use protocol::{ErrorCode, Request, Response};
 
 use super::own_broker::{OwnBroker, State};
+use super::own_leave::Leaving;
 use super::remote::Asker;
 use super::{Quorum, Turn};
 use crate::event::Level;
@@ -59,7 +60,7 @@ impl OwnBroker {
 
 impl Quorum {
     pub(super) fn poll_own_remote(&mut self, turn: &mut Turn<'_>) {
-        if self.stopping || self.raft.followed().is_none() {
+        if self.is_silent() || self.raft.followed().is_none() {
             return;
         }
         let now = turn.now.monotonic_us;
@@ -85,9 +86,14 @@ impl Quorum {
             && !self.is_controller_registered()
     }
 
+    /// It has left, or the process ends.
+    fn is_silent(&self) -> bool {
+        self.stopping || self.own.leaving == Leaving::Done
+    }
+
     /// When `poll_own_remote` has something to say.
     pub(super) fn own_deadline(&self) -> Option<u64> {
-        if self.stopping || self.active.is_some() || self.raft.followed().is_none() {
+        if self.is_silent() || self.active.is_some() || self.raft.followed().is_none() {
             return None;
         }
         let broker = (self.own.state != State::Absent).then_some(self.own.remote.broker_at);
@@ -108,6 +114,10 @@ impl Quorum {
             }
             Response::BrokerHeartbeat(reply) if reply.error_code == 0 => {
                 self.own.remote.told = None;
+                if self.leaves() {
+                    self.own.remote.after(turn.now, SOON_US);
+                    return self.on_leave_answer(&reply, turn);
+                }
                 self.on_heartbeat_answer(reply.is_fenced, turn);
             }
             Response::BrokerHeartbeat(reply) => self.own_refused("heard", reply.error_code, turn),

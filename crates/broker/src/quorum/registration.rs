@@ -41,7 +41,7 @@ impl Quorum {
             broker_epoch: epoch,
             current_metadata_offset: self.known_to_shards(),
             want_fence: false,
-            want_shut_down: false,
+            want_shut_down: self.leaves(),
             offline_log_dirs: self.offline.iter().copied().collect(),
             cordoned_log_dirs: Some(Vec::new()),
         }

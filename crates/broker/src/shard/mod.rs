@@ -207,6 +207,8 @@ impl Shard {
             Event::DiskDone { token, result } => self.on_disk_done(&mut turn, token, result),
             Event::Tick => self.on_tick(&mut turn),
             Event::ReadMetrics => self.on_read_metrics(&mut turn),
+            // the quorum's
+            Event::Leave => {}
             Event::Shutdown => self.on_shutdown(&mut turn),
         }
         self.pump(&mut turn);

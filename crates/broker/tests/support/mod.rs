@@ -423,7 +423,7 @@ impl Node {
                 Effect::Fatal { reason } if self.fatal_allowed => self.fatal.push(reason),
                 Effect::Fatal { reason } => panic!("{reason}"),
                 Effect::Metrics(metrics) => self.waiting_fetches += metrics.purgatory_fetch,
-                Effect::Mute { .. } | Effect::Ready => {}
+                Effect::Mute { .. } | Effect::Ready | Effect::Left => {}
                 Effect::Dial { .. } | Effect::Request { .. } => {}
             }
         }

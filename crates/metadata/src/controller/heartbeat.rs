@@ -24,7 +24,9 @@ enum State {
 impl Controller {
     /// Before anything else, as soon as it arrives and even if its turn comes late: the broker lives.
     pub fn heartbeat_arrived(&mut self, request: &BrokerHeartbeatRequest, now_ms: i64) {
-        self.sessions.contact((request.broker_id, request.broker_epoch), now_ms);
+        let key = (request.broker_id, request.broker_epoch);
+        self.sessions.contact(key, now_ms);
+        self.sessions.published(key, request.current_metadata_offset);
     }
 
     pub fn broker_heartbeat(
@@ -53,6 +55,10 @@ impl Controller {
         response.is_caught_up = caught_up;
         response.is_fenced = matches!(next, State::Fenced | State::ShutdownNow);
         response.should_shut_down = next == State::ShutdownNow;
+        if response.should_shut_down {
+            // it said itself that it goes: its next life need not wait for the session's end, as it would with Kafka
+            self.sessions.remove(key);
+        }
         Outcome::atomic(records, response)
     }
 

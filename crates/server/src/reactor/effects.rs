@@ -72,6 +72,7 @@ impl<A: Actor> Reactor<A> {
             Effect::Log { level, text } => crate::logging::write(level, &text),
             Effect::Fatal { reason } => self.tell(Notice::Fatal(reason)),
             Effect::Ready => self.tell(Notice::Ready),
+            Effect::Left => self.tell(Notice::Left),
             Effect::Stopped => {
                 self.stopped = true;
                 self.tell(Notice::Stopped(self.id));

@@ -65,6 +65,8 @@ pub enum Notice {
     Fatal(String),
     /// The node may serve clients now.
     Ready,
+    /// Others lead what this node led.
+    Left,
     Metrics(ActorId, Box<(broker::metrics::Metrics, Traffic)>),
     /// A signal asks for an orderly end.
     Stop,
