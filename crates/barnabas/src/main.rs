@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
+mod cluster;
 mod completion;
 mod daemon;
 mod names;
@@ -50,6 +51,9 @@ fn run(name: &str, mut arguments: Vec<OsString>) -> ExitCode {
         "server-stop" => stop::run(arguments),
         "storage" => storage::run(arguments.get(1..).unwrap_or_default()),
         "completion" => completion::run(arguments.get(1..).unwrap_or_default()),
+        "cluster" if name == "cluster" && cluster::is_meant(arguments.get(1..).unwrap_or_default()) => {
+            cluster::run(arguments.get(1..).unwrap_or_default())
+        }
         "zookeeper-server-start" | "zookeeper-server-stop" => zookeeper::run(),
         "-V" | "--version" | "version" => {
             println!("barnabas {}", env!("CARGO_PKG_VERSION"));

@@ -12,6 +12,9 @@ A node:
   server-stop                               stops the nodes of this machine in good order
   storage random-uuid|info|format           looks at log directories and formats them
 
+Several nodes on this machine, to try what a cluster does:
+  cluster start|status|stop                 for example: barnabas cluster start --nodes 3
+
 Topics and groups, in short:
   topics list|create|describe|alter|delete  for example: barnabas topics create orders --partitions 3
   groups list|describe|reset|delete

@@ -23,6 +23,7 @@ mod features;
 mod friendly;
 mod get_offsets;
 mod groups;
+pub mod health;
 mod interrupted;
 mod java;
 mod json;

@@ -1,0 +1,84 @@
+//! `barnabas cluster`: several nodes on this machine, each a process of its own, to try what a cluster does.
+
+mod folder;
+mod nodes;
+mod status;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use folder::Folder;
+
+const DEFAULT_FOLDER: &str = "barnabas-cluster";
+
+/// A cluster of several nodes on this machine, to try out and to test against.
+#[derive(Parser)]
+#[command(
+    name = "barnabas cluster",
+    after_help = "Examples:
+  barnabas cluster start --nodes 3
+  barnabas cluster status
+  barnabas cluster stop --node 2          and `start` brings it back
+  barnabas cluster stop
+
+kafka-cluster's own commands (cluster-id, unregister, list-endpoints) are here too."
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    /// Where the nodes keep their files
+    #[arg(long, global = true, default_value = DEFAULT_FOLDER)]
+    folder: PathBuf,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Starts the nodes, and makes them when they are not there yet; those that run are left alone
+    Start {
+        /// How many, where there are none yet
+        #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=7))]
+        nodes: u16,
+        /// The first node's port for clients; each node has this and the next, one after the other
+        #[arg(long, default_value_t = 9092)]
+        port: u16,
+    },
+    /// Says how the cluster is
+    Status,
+    /// Stops the nodes in good order
+    Stop {
+        /// Only this one
+        #[arg(long)]
+        node: Option<u16>,
+    },
+}
+
+/// Whether these are for `barnabas cluster`, not for kafka-cluster.
+pub fn is_meant(arguments: &[OsString]) -> bool {
+    let first = arguments.first().and_then(|first| first.to_str()).unwrap_or("--help");
+    matches!(first, "start" | "status" | "stop" | "help" | "-h" | "--help" | "--folder")
+}
+
+/// `arguments` without the name.
+pub fn run(arguments: &[OsString]) -> ExitCode {
+    let name = OsString::from("barnabas cluster");
+    let arguments = Arguments::parse_from(std::iter::once(&name).chain(arguments));
+    let folder = Folder::new(arguments.folder);
+    let outcome = match arguments.command {
+        Command::Start { nodes, port } => {
+            nodes::start(&folder, nodes, port).and_then(|()| status::say(&folder))
+        }
+        Command::Status => status::say(&folder),
+        Command::Stop { node } => nodes::stop(&folder, node).map(|()| true),
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("barnabas cluster: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
