@@ -1,6 +1,7 @@
 //! How the node goes down and comes up: the process dies, the power fails, it stops by itself; then it starts on what
 //! is left, and its logs are held against what was promised before clients come back.
 
+use platform::FileSystem;
 use platform::memory::Fault as DiskFault;
 
 use crate::invariants::durability::Death;
@@ -100,7 +101,10 @@ impl World {
         if self.machines[machine].node.is_some() {
             return;
         }
-        self.files(machine).set_capacity(u64::MAX);
+        let is_full = self.files(machine).space("/".as_ref()).is_ok_and(|(total, _)| total < u64::MAX);
+        if is_full {
+            self.coverage.count("fault", "start on a full disk");
+        }
         self.machines[machine].lives += 1;
         let life = self.machines[machine].lives;
         self.model.images.restart(machine);
