@@ -15,7 +15,9 @@ use bytes::Bytes;
 use metadata::image::{Loader, MetadataImage};
 use platform::memory::MemoryFileSystem;
 use platform::{FileSystem, Random, Time};
-use protocol::messages::{AlterPartitionRequest, AlterPartitionResponse, alter_partition_response};
+use protocol::messages::{
+    AlterPartitionRequest, AlterPartitionResponse, alter_partition_request, alter_partition_response,
+};
 use protocol::records::metadata::*;
 use protocol::{ApiKey, ErrorCode, Reader, Request, RequestHeader, Response, ResponseHeader, Writer};
 use storage::{LogDirectory, MetaProperties};
@@ -322,6 +324,10 @@ impl Cluster {
         })]);
     }
 
+    pub fn image(&self) -> &MetadataImage {
+        self.loader.head()
+    }
+
     pub fn in_sync(&self, topic_id: Uuid) -> Vec<i32> {
         let mut in_sync = self.loader.head().topics.partition(topic_id, 0).unwrap().in_sync_replicas.clone();
         in_sync.sort();
@@ -537,10 +543,15 @@ impl Cluster {
                 let head = self.loader.head();
                 let known = head.topics.partition(topic.topic_id, asked.partition_index).unwrap();
                 let isr: Vec<i32> = asked.new_isr_with_epochs.iter().map(|one| one.broker_id).collect();
+                let eligible = |one: &alter_partition_request::BrokerState| {
+                    let broker = head.cluster.broker(one.broker_id).filter(|broker| broker.is_active());
+                    broker.is_some_and(|broker| one.broker_epoch == -1 || broker.epoch == one.broker_epoch)
+                };
                 let refused = match self.refusals.pop_front() {
                     Some(error) => error,
                     None if asked.leader_epoch < known.leader_epoch => ErrorCode::FencedLeaderEpoch,
                     None if asked.partition_epoch < known.partition_epoch => ErrorCode::InvalidUpdateVersion,
+                    None if !asked.new_isr_with_epochs.iter().all(eligible) => ErrorCode::IneligibleReplica,
                     None => ErrorCode::None,
                 };
                 let mut answer = alter_partition_response::PartitionData {

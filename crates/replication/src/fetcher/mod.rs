@@ -121,6 +121,7 @@ pub struct Fetcher {
     session: Session,
     /// What the session does not know yet.
     changed: BTreeSet<TopicIdPartition>,
+    /// Just those that wait for a time.
     waiting: BTreeSet<(u64, TopicIdPartition)>,
     /// Those with a wish other than records.
     seeking: BTreeSet<TopicIdPartition>,
@@ -173,7 +174,7 @@ impl Fetcher {
                     self.waiting.remove(&(at, id));
                 }
                 if !stays_fenced {
-                    followed.wait = Wait::None;
+                    self.wait(&id, Wait::None);
                 }
             }
             None => {
@@ -230,9 +231,8 @@ impl Fetcher {
     }
 
     fn end_waits(&mut self, now_us: u64) {
-        while let Some(&(at, id)) = self.waiting.first()
-            && at <= now_us
-        {
+        while self.waiting.first().is_some_and(|(at, _)| *at <= now_us) {
+            let Some((_, id)) = self.waiting.pop_first() else { return };
             self.wait(&id, Wait::None);
         }
     }
@@ -257,7 +257,7 @@ impl Fetcher {
             return None;
         }
         let wait = self.waiting.first().map(|(at, _)| *at);
-        let has_work = !self.seeking.is_empty() || self.partitions.values().any(Followed::is_fetched);
+        let has_work = self.partitions.values().any(|followed| followed.wait == Wait::None);
         let next = if has_work { Some(0) } else { wait };
         next.map(|at| at.max(self.resume_at_us))
     }

@@ -151,6 +151,18 @@ fn errors_of_a_partition_pause_it_alone() {
 }
 
 #[test]
+fn a_new_position_ends_a_pause() {
+    let mut fetcher = fetcher(1);
+    fetch(&mut fetcher, 0);
+    fetcher.on_fetched(0, answer(5, vec![bad(0, ErrorCode::UnknownLeaderEpoch)]));
+    fetcher.set(id(0), &"t".into(), Position { leader_epoch: LeaderEpoch(5), ..at(10) });
+    let request = fetch(&mut fetcher, 0);
+    assert_eq!(request.max_wait_ms, 500);
+    fetcher.on_fetched(FIRST_PAUSE_US, answer(5, vec![]));
+    assert_eq!(gist(&fetch(&mut fetcher, FIRST_PAUSE_US)), (5, 2, vec![], vec![]));
+}
+
+#[test]
 fn a_fenced_partition_waits_for_a_newer_epoch() {
     let mut fetcher = fetcher(1);
     fetch(&mut fetcher, 0);
@@ -199,7 +211,7 @@ fn out_of_range_asks_for_the_leaders_end_and_then_its_start() {
         if delivered.is_none() {
             assert_eq!(gist(&fetch(&mut fetcher, 0)), (5, 1, vec![], vec![]), "as the session has it");
             fetcher.on_fetched(0, answer(5, vec![bad(0, ErrorCode::OffsetOutOfRange)]));
-            assert_eq!(fetcher.poll(0, 77), None);
+            assert_eq!((fetcher.poll(0, 77), fetcher.next_deadline_us()), (None, Some(2 * FIRST_PAUSE_US)));
         }
     }
 }
