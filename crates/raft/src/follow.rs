@@ -1,7 +1,7 @@
 //! Following: fetching from the leader (or, without one, from a bootstrap server), appending, truncating,
 //! downloading a snapshot.
 
-use types::{LeaderEpoch, Offset};
+use types::{LeaderEpoch, NodeId, Offset};
 
 use crate::code::Code;
 use crate::connections::Sent;
@@ -11,6 +11,8 @@ use crate::message::{Destination, FetchRequest, FetchSnapshotRequest, Fetched, R
 use crate::role::{Follower, Role};
 
 const FETCH_WAIT_MS_MAX: i32 = 500;
+/// Between two voters that find the leader gone: longer than a round of votes takes.
+const GONE_STAGGER_MS: u64 = 50;
 
 impl Raft {
     pub(crate) fn poll_follower(&mut self, turn: &mut Turn<'_>) -> Result<(), Fatal> {
@@ -120,6 +122,18 @@ impl Raft {
         if let Role::Follower(role) = &mut self.role {
             role.has_fetched = true;
             role.fetch_deadline = turn.now + fetch_timeout;
+        }
+    }
+
+    /// Whoever leads is not there any more. The voters stand one after the other, so that they do not split the vote.
+    pub(crate) fn on_gone(&mut self, peer: NodeId, turn: &mut Turn<'_>) {
+        let rank = self.voters().ids().filter(|id| *id != peer && *id < self.settings.key.id).count();
+        if let Role::Follower(role) = &mut self.role
+            && role.leader == peer
+            && role.has_fetched
+        {
+            role.has_fetched = false;
+            role.fetch_deadline = role.fetch_deadline.min(turn.now + GONE_STAGGER_MS * rank as u64);
         }
     }
 

@@ -86,6 +86,8 @@ pub enum Input {
         generation: u64,
         end: Offset,
     },
+    /// A peer cannot be connected to. Its own word that it stops would say the same; if it leads, another is elected.
+    Gone(NodeId),
     /// `Raft::deadline` has come.
     Tick,
     /// The state machine cannot go on in this epoch.
@@ -198,6 +200,7 @@ impl Raft {
                 self.on_answer(correlation, answer, turn)?;
             }
             Input::Flushed { generation, end } => self.on_flushed(generation, end, turn)?,
+            Input::Gone(peer) => self.on_gone(peer, turn),
             Input::Tick => {}
             Input::Resign(epoch) => self.on_resign(epoch, turn),
             Input::Shutdown => self.on_shutdown(turn),

@@ -204,6 +204,7 @@ fn run(row: &str) -> String {
     let mut result = Ok(());
     match words[0] {
         "wait" => node.wait(),
+        "gone" => result = node.step(Input::Gone(NodeId(number(words[1])))),
         "granted" | "rejected" => {
             let from = number(words[1]);
             node = given(columns[0]);

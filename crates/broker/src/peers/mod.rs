@@ -56,6 +56,8 @@ impl PeerSettings {
 pub enum Failure {
     /// No connection, or it ended first; the request may have been carried out.
     Disconnected,
+    /// It could not be connected to: nothing was carried out.
+    Refused,
     /// No answer in time; the request may have been carried out.
     TimedOut,
     /// The peer knows no version that this request can be told in.
@@ -181,7 +183,7 @@ impl<T> PeerConnections<T> {
         self.carry_out(now, id, outcome, effects);
     }
 
-    /// The connection failed, before it was there or later.
+    /// The connection ended.
     pub fn on_closed(
         &mut self,
         now: Time,
@@ -194,6 +196,12 @@ impl<T> PeerConnections<T> {
         self.fail(now, id, reason, Failure::Disconnected, effects);
     }
 
+    fn on_refused(&mut self, now: Time, connection: ConnectionId, reason: &str, effects: &mut Vec<Effect>) {
+        let Some((id, _)) = self.find(connection) else { return };
+        self.by_connection.remove(&connection);
+        self.fail(now, id, reason, Failure::Refused, effects);
+    }
+
     /// The event, if it is about a connection of this value; else it is given back.
     pub fn on_event(&mut self, now: Time, event: Event, effects: &mut Vec<Effect>) -> Option<Event> {
         match event {
@@ -201,7 +209,7 @@ impl<T> PeerConnections<T> {
                 self.on_dialed(now, connection, effects);
             }
             Event::DialFailed { connection, reason } if self.owns(connection) => {
-                self.on_closed(now, connection, &reason, effects);
+                self.on_refused(now, connection, &reason, effects);
             }
             Event::Frame { connection, bytes } if self.owns(connection) => {
                 self.on_frame(now, connection, bytes, effects);

@@ -170,15 +170,17 @@ fn a_failure_ends_all_requests_and_pauses() {
         asker.event(10, Event::Frame { connection, bytes });
     };
     type Fails<'a> = &'a dyn Fn(&mut Asker, ConnectionId);
-    let rows: [(bool, Fails<'_>); 4] = [(false, &refused), (true, &ended), (true, &garbled), (false, &ended)];
-    for (row, (connects, fails)) in rows.into_iter().enumerate() {
+    let (gone, broken) = (Failure::Refused, Failure::Disconnected);
+    let rows: [(bool, Fails<'_>, Failure); 4] =
+        [(false, &refused, gone), (true, &ended, broken), (true, &garbled, broken), (false, &ended, broken)];
+    for (row, (connects, fails, failure)) in rows.into_iter().enumerate() {
         let mut asker = Asker::new();
         asker.send(0, metadata(), 1);
         asker.send(0, metadata(), 2);
         let connection = if connects { asker.connect(METADATA) } else { asker.dialed().expect("it dials") };
         fails(&mut asker, connection);
         let disconnected = Err(Failure::Disconnected);
-        assert_eq!(asker.done(), [(1, disconnected), (2, disconnected)], "{row}");
+        assert_eq!(asker.done(), [(1, Err(failure)), (2, Err(failure))], "{row}");
         asker.send(11, metadata(), 3);
         assert_eq!(asker.done(), [(3, disconnected)], "{row}: it pauses");
         assert_eq!(asker.dialed(), None, "{row}");

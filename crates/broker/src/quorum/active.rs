@@ -39,6 +39,7 @@ impl Quorum {
             active.controller.begin_sessions(monotonic_ms(turn.now));
         }
         self.begin_schedule(turn);
+        self.try_all_brokers(turn);
     }
 
     fn controller_config(&self) -> ControllerConfig {

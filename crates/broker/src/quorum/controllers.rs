@@ -130,6 +130,9 @@ impl Quorum {
                 self.carry_out(outcome, caller, Response::BrokerRegistration, turn);
             }
             Request::BrokerHeartbeat(request) => {
+                if let Caller::Connection(call, _) = &caller {
+                    self.absent.spoke(call.connection, &request);
+                }
                 // a broker goes when all others know who leads in its place, and this node's says so to nobody
                 let own = self.own.epoch().filter(|_| request.want_shut_down);
                 let own = own.map(|epoch| self.own_heartbeat(epoch));

@@ -2,6 +2,7 @@
 //! own broker, publishes the image to the shards and serves the controller's listeners. An answer leaves when its
 //! records are durable, committed, and applied by every shard.
 
+mod absent;
 mod active;
 mod batches;
 mod commit;
@@ -49,6 +50,7 @@ use crate::event::{ActorId, ConnectionId, Effect, Event, Level};
 use crate::message::Message;
 use crate::metrics::Metrics;
 
+use absent::Absent;
 use active::Active;
 use flush::Flushing;
 use log::MetadataLog;
@@ -101,6 +103,8 @@ pub struct Quorum {
     waiting: Vec<Waiting>,
     /// To the other nodes of the quorum.
     network: Network,
+    /// Brokers that may have died.
+    absent: Absent,
     /// To the active controller, where another node is it.
     remote: Remote,
     connections: BTreeMap<ConnectionId, Connection>,
@@ -130,6 +134,7 @@ impl Quorum {
         self.log.set_time(now.wall_ms);
         let event = self.network.on_event(now, event, turn.effects);
         let event = event.and_then(|event| self.remote.on_event(now, event, turn.effects));
+        let event = event.and_then(|event| self.hear_probes(event, turn));
         match event {
             None => {}
             Some(event) => self.on_event(event, turn),
@@ -145,6 +150,7 @@ impl Quorum {
             }
             Event::ConnectionClosed { connection } => {
                 self.connections.remove(&connection);
+                self.speaker_closed(connection, turn);
             }
             Event::Frame { connection, bytes } => self.on_frame(connection, bytes, turn),
             // of nobody here
@@ -154,6 +160,7 @@ impl Quorum {
             Event::Tick => {
                 self.network.on_tick(turn.now, turn.effects);
                 self.remote.on_tick(turn.now, turn.effects);
+                self.end_late_probes(turn);
                 self.raft_step(Input::Tick, turn);
             }
             Event::ReadMetrics => self.report_metrics(turn),

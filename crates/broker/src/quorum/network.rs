@@ -57,12 +57,19 @@ impl Quorum {
     pub(super) fn hear_peers(&mut self, turn: &mut Turn<'_>) -> bool {
         let all = self.network.peers.take_done();
         let any = !all.is_empty();
-        for Done { token: correlation, result, .. } in all {
+        for Done { token: correlation, result, peer } in all {
+            let mut refused = false;
             let input = match result {
                 Ok((_, response)) => self.answer_of_peer(correlation, response),
-                Err(failure) => Input::Failed { correlation, code: code_of(failure) },
+                Err(failure) => {
+                    refused = failure == Failure::Refused;
+                    Input::Failed { correlation, code: code_of(failure) }
+                }
             };
             self.raft_step(input, turn);
+            if refused {
+                self.raft_step(Input::Gone(peer), turn);
+            }
         }
         any
     }
@@ -79,7 +86,7 @@ impl Quorum {
 /// As Kafka's raft hears of it from its network.
 fn code_of(failure: Failure) -> Code {
     match failure {
-        Failure::Disconnected => Code::BROKER_NOT_AVAILABLE,
+        Failure::Disconnected | Failure::Refused => Code::BROKER_NOT_AVAILABLE,
         Failure::TimedOut => Code::REQUEST_TIMED_OUT,
         Failure::UnsupportedVersion => Code::UNSUPPORTED_VERSION,
     }

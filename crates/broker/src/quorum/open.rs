@@ -67,8 +67,10 @@ impl Quorum {
         let request_timeout_ms =
             u64::try_from(config.i64("controller.quorum.request.timeout.ms")).unwrap_or(2000);
         let network = Network::new(node.node_id, request_timeout_ms, random.fork());
+        let probe_timeout_ms = u64::try_from(config.i64("barnabas.broker.probe.timeout.ms")).unwrap_or(0);
         let remote = Remote::new(node.node_id, &mut random);
         let mut quorum = Quorum {
+            absent: super::absent::Absent::new(probe_timeout_ms),
             schedule: Default::default(),
             snapshots: snapshots::Progress::new(&config, now.wall_ms),
             offline: Default::default(),

@@ -59,6 +59,7 @@ impl Quorum {
         let all = [
             next.map(|ms| ms.saturating_mul(1000)),
             self.network.deadline(),
+            self.absent.deadline(),
             self.remote.deadline(has_leader),
             self.own_deadline(),
             self.leaving_deadline(),

@@ -67,7 +67,7 @@ mod tests {
     #[test]
     fn names_are_unique_and_defaults_parse() {
         for (scope, count) in
-            [(Scope::Topic, 34), (Scope::Group, 17), (Scope::ClientMetrics, 3), (Scope::Broker, 360 + 4 + 4)]
+            [(Scope::Topic, 34), (Scope::Group, 17), (Scope::ClientMetrics, 3), (Scope::Broker, 360 + 4 + 5)]
         {
             assert_eq!(all(scope).count(), count, "{scope:?}");
             for row in all(scope) {

@@ -160,6 +160,15 @@ impl Controller {
         Outcome { records, atomic: false, reply: more }
     }
 
+    /// The broker's process has died in this epoch; nothing where it is fenced, or has come back, meanwhile.
+    pub fn fence_gone_broker(&mut self, broker: i32, epoch: i64) -> Outcome<()> {
+        let known = self.image().cluster.broker(broker);
+        let concerned = known.is_some_and(|known| known.epoch == epoch && !known.fenced);
+        let records = if concerned { self.fence_records(broker, epoch) } else { Vec::new() };
+        self.sessions.remove((broker, epoch));
+        Outcome { records, atomic: false, reply: () }
+    }
+
     /// A new reign: every broker that is not fenced gets a full session, whatever the time is.
     pub fn begin_sessions(&mut self, now_ms: i64) {
         self.sessions.clear();

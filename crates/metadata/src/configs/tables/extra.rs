@@ -17,6 +17,10 @@ pub(crate) static ROWS: &[Definition] = &[
         .at_least(1 << 20)
         .doc("Bytes of requests that the node holds at once. Past it no further request is read until some are answered; \
               a request that has begun to arrive and stands still meanwhile loses its connection."),
+    long("barnabas.broker.probe.timeout.ms", Text("100"))
+        .at_least(0)
+        .doc("How long the controller tries to connect to a broker whose connection has closed before it fences it; a \
+              broker that refuses is fenced at once. 0 leaves it to the session's time-out."),
     string("barnabas.metrics.listener", Text(""))
         .doc("Where metrics and health are served, as host:port; empty is nowhere."),
 ];

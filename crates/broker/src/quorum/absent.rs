@@ -1,0 +1,155 @@
+//! Brokers whose process has died are known at once, not only when their session ends. The active controller knows
+//! which connection a broker's heartbeats come on; when that one closes it tries the broker's listener. Refused, or not
+//! there in `barnabas.broker.probe.timeout.ms`: it is fenced. A new active controller tries all of them once, since it
+//! had no connection that could close. A broker that hangs or is cut off closes nothing: its session ends it.
+
+use std::collections::BTreeMap;
+
+use protocol::messages::BrokerHeartbeatRequest;
+
+use super::{Quorum, Turn};
+use crate::event::{Address, ConnectionId, Effect, Event, Level};
+
+/// Of the probes, among the dialed connections of this actor.
+const LANE: u8 = 3;
+
+/// A broker and its epoch.
+type Key = (i32, i64);
+
+#[derive(Debug)]
+struct Probe {
+    broker: Key,
+    deadline_us: u64,
+}
+
+/// See the head of the file.
+#[derive(Debug, Default)]
+pub(super) struct Absent {
+    /// 0: nobody is tried.
+    timeout_us: u64,
+    speakers: BTreeMap<ConnectionId, Key>,
+    probes: BTreeMap<ConnectionId, Probe>,
+    last_connection: u64,
+}
+
+impl Absent {
+    pub fn new(timeout_ms: u64) -> Absent {
+        Absent { timeout_us: timeout_ms.saturating_mul(1000), ..Absent::default() }
+    }
+
+    pub fn deadline(&self) -> Option<u64> {
+        self.probes.values().map(|probe| probe.deadline_us).min()
+    }
+
+    /// A heartbeat came on this connection.
+    pub fn spoke(&mut self, connection: ConnectionId, heartbeat: &BrokerHeartbeatRequest) {
+        self.speakers.insert(connection, (heartbeat.broker_id, heartbeat.broker_epoch));
+    }
+
+    /// The broker that spoke on a connection which has closed, unless it has another.
+    fn closed(&mut self, connection: ConnectionId) -> Option<Key> {
+        let broker = self.speakers.remove(&connection)?;
+        (!self.speakers.values().any(|other| *other == broker)).then_some(broker)
+    }
+
+    fn probe(&mut self, broker: Key, address: Address, turn: &mut Turn<'_>) {
+        if self.timeout_us == 0 || self.probes.values().any(|probe| probe.broker == broker) {
+            return;
+        }
+        self.last_connection += 1;
+        let connection = ConnectionId::dialed(LANE, self.last_connection);
+        let deadline_us = turn.now.monotonic_us.saturating_add(self.timeout_us);
+        self.probes.insert(connection, Probe { broker, deadline_us });
+        turn.effects.push(Effect::Dial { connection, address });
+    }
+
+    /// The probes whose time is over.
+    fn take_late(&mut self, now_us: u64) -> Vec<(ConnectionId, Key)> {
+        let late = |probe: &Probe| probe.deadline_us <= now_us;
+        let found: Vec<_> =
+            self.probes.iter().filter(|(_, p)| late(p)).map(|(id, probe)| (*id, probe.broker)).collect();
+        self.probes.retain(|_, probe| !late(probe));
+        found
+    }
+}
+
+impl Quorum {
+    /// The event, unless it is about a probe.
+    pub(super) fn hear_probes(&mut self, event: Event, turn: &mut Turn<'_>) -> Option<Event> {
+        let ours = |connection: &ConnectionId| connection.is_dialed() && connection.lane() == LANE;
+        match event {
+            Event::Dialed { connection } if ours(&connection) => {
+                // somebody is there
+                if self.absent.probes.remove(&connection).is_some() {
+                    turn.effects.push(Effect::Close { connection });
+                }
+            }
+            Event::DialFailed { connection, reason } if ours(&connection) => {
+                if let Some(probe) = self.absent.probes.remove(&connection) {
+                    self.fence_absent(probe.broker, &reason, turn);
+                }
+            }
+            Event::Frame { connection, .. } | Event::ConnectionClosed { connection } if ours(&connection) => {
+            }
+            other => return Some(other),
+        }
+        None
+    }
+
+    /// A connection of the controller's listener has closed.
+    pub(super) fn speaker_closed(&mut self, connection: ConnectionId, turn: &mut Turn<'_>) {
+        if let Some(broker) = self.absent.closed(connection) {
+            self.try_broker(broker, turn);
+        }
+    }
+
+    /// This node is the active controller now: who died before is not waited for.
+    pub(super) fn try_all_brokers(&mut self, turn: &mut Turn<'_>) {
+        let Some(active) = &self.active else { return };
+        let brokers = active.controller.image().cluster.brokers.values();
+        let all: Vec<Key> = brokers.map(|broker| (broker.id, broker.epoch)).collect();
+        all.into_iter().for_each(|broker| self.try_broker(broker, turn));
+    }
+
+    fn try_broker(&mut self, broker: Key, turn: &mut Turn<'_>) {
+        if self.is_expected(broker)
+            && let Some(address) = self.address_of(broker.0)
+        {
+            self.absent.probe(broker, address, turn);
+        }
+    }
+
+    /// It should be there: registered in this epoch, not fenced, not this node's own.
+    fn is_expected(&self, broker: Key) -> bool {
+        let Some(active) = &self.active else { return false };
+        let known = active.controller.image().cluster.broker(broker.0);
+        broker.0 != self.node.node_id.0 && known.is_some_and(|known| known.epoch == broker.1 && !known.fenced)
+    }
+
+    /// Where brokers reach it.
+    fn address_of(&self, broker: i32) -> Option<Address> {
+        let cluster = &self.active.as_ref()?.controller.image().cluster;
+        let endpoints = &cluster.broker(broker)?.endpoints;
+        let wanted = self.node.inter_broker_listener();
+        let endpoint = endpoints.iter().find(|one| &*one.name == wanted).or(endpoints.first())?;
+        Some(Address::new(&endpoint.host, endpoint.port))
+    }
+
+    pub(super) fn end_late_probes(&mut self, turn: &mut Turn<'_>) {
+        for (connection, broker) in self.absent.take_late(turn.now.monotonic_us) {
+            turn.effects.push(Effect::Close { connection });
+            self.fence_absent(broker, "no connection in time", turn);
+        }
+    }
+
+    fn fence_absent(&mut self, broker: Key, reason: &str, turn: &mut Turn<'_>) {
+        if !self.is_expected(broker) {
+            return;
+        }
+        turn.log(Level::Info, format!("broker {} is gone and fenced: {reason}", broker.0));
+        let decided = self.decide(turn, |controller, _| controller.fence_gone_broker(broker.0, broker.1));
+        if let Some(outcome) = decided {
+            self.append(outcome, turn);
+        }
+    }
+}
