@@ -125,7 +125,8 @@ impl World {
             return self.on_halt(machine);
         }
         match started {
-            Ok(node) => {
+            Ok(mut node) => {
+                node.disk_failed = is_full;
                 self.tell(|| format!("node {machine} starts"));
                 self.machines[machine].node = Some(node);
                 self.settle(machine, 0, effects);

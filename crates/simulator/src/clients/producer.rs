@@ -269,11 +269,11 @@ impl Producer {
             ErrorCode::OutOfOrderSequenceNumber => {
                 let sent = &api.model.sent[number as usize];
                 let (loses, place) = (sent.nature.loses_old, sent.producer.map_or(0, |(_, place)| place));
-                // a batch that found no room may be overtaken by a smaller one
+                // a batch that found no room may be overtaken by a smaller one, also where that answer was lost
                 // and what a log remembers of a producer over a restart is his last batch, as in Kafka
                 let was_restarted =
                     api.model.restarts != lane.queue[at].restarts && lane.next_place > place + 1;
-                let excused = loses || self.saw_storage_error || was_restarted;
+                let excused = loses || self.saw_storage_error || !lane.is_known || was_restarted;
                 if api.model.power_losses == self.power_losses && !excused {
                     let text = format!("{id}: the sequence of batch {number} is refused, nothing was lost");
                     api.model.violation(text);
