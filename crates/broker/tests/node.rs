@@ -530,14 +530,19 @@ fn a_node_starts_on_a_full_disk_and_topics_can_be_deleted() {
         }
         // more than one start, and none finds any room
         for turn in 0..5 {
-            node.actors.clear();
-            match turn % 2 {
-                0 => node.files.kill(),
-                _ => node.files.crash(),
+            if turn % 3 == 2 {
+                node = node.restart(shards, false);
+            } else {
+                node.actors.clear();
+                if turn % 3 == 0 {
+                    node.files.kill()
+                } else {
+                    node.files.crash()
+                }
+                node.files.set_capacity(node.files.used());
+                let now = Time { monotonic_us: node.now.monotonic_us + 1_000_000, ..node.now };
+                node = Node::start(node.files, shards, now);
             }
-            node.files.set_capacity(node.files.used());
-            let now = Time { monotonic_us: node.now.monotonic_us + 1_000_000, ..node.now };
-            node = Node::start(node.files, shards, now);
             // nobody else gets what was given up for the start
             node.files.set_capacity(node.files.used());
             let connection = node.connect(0);

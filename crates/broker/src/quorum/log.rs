@@ -181,7 +181,7 @@ impl MetadataLog {
     }
 
     pub fn close(&mut self) -> io::Result<()> {
-        self.log.close(self.now_ms).map_err(failed)
+        self.reserve.spend(|| Ok(self.log.close(self.now_ms)?))
     }
 
     /// Epoch of the record before an offset.
