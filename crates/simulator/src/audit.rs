@@ -14,12 +14,12 @@ use crate::invariants::durability::{self, Death};
 use crate::model::Stage;
 use crate::world::{MachineIndex, World};
 
-struct Segment {
-    base: i64,
-    path: PathBuf,
+pub struct Segment {
+    pub base: i64,
+    pub path: PathBuf,
 }
 
-fn segments(files: &MemoryFileSystem, directory: &std::path::Path) -> Option<Vec<Segment>> {
+pub fn segments(files: &MemoryFileSystem, directory: &std::path::Path) -> Option<Vec<Segment>> {
     let entries = files.read_directory(directory).ok()?;
     let segment = |entry: platform::DirEntry| {
         let base = entry.name.strip_suffix(".log")?.parse().ok()?;
@@ -29,7 +29,7 @@ fn segments(files: &MemoryFileSystem, directory: &std::path::Path) -> Option<Vec
 }
 
 impl World {
-    fn partitions(&self) -> Vec<(TopicIdPartition, String)> {
+    pub fn partitions(&self) -> Vec<(TopicIdPartition, String)> {
         let live = self.model.topics.iter().filter(|topic| topic.stage == Stage::Live);
         let all = live.flat_map(|topic| {
             (0..topic.partitions).map(|partition| {
@@ -40,7 +40,12 @@ impl World {
     }
 
     /// Of the directory that says whose it is: one that was made before a crash may have lost that.
-    fn segments_of(&self, machine: MachineIndex, id: &TopicIdPartition, name: &str) -> Option<Vec<Segment>> {
+    pub fn segments_of(
+        &self,
+        machine: MachineIndex,
+        id: &TopicIdPartition,
+        name: &str,
+    ) -> Option<Vec<Segment>> {
         let is_its_own = |path: &PathBuf| {
             let text = self.files(machine).read(&path.join("partition.metadata")).unwrap_or_default();
             String::from_utf8_lossy(&text).contains(&id.topic_id.to_string())
@@ -113,21 +118,5 @@ impl World {
             self.trace.note(seen.next as u64);
         }
         self.machines[machine].durable.clear();
-    }
-
-    /// The metadata logs of all machines as they lie in the files: what is committed is in each of them the same.
-    pub fn compare(&mut self) {
-        for machine in 0..self.machines.len() {
-            let directory = self.machines[machine].directories[0].join("__cluster_metadata-0");
-            for segment in segments(self.files(machine), &directory).unwrap_or_default() {
-                let Ok(bytes) = self.files(machine).read(&segment.path) else { continue };
-                let whose = format!("the disk of node {machine}");
-                let checked = self.model.metadata_log.check(&bytes, 0, &whose);
-                self.model.violations.extend(checked.err());
-                let same = self.model.metadata_log.compare(&bytes, &whose);
-                self.model.violations.extend(same.err());
-            }
-        }
-        self.model.violations.extend(self.model.images.differences(self.machines.len()));
     }
 }

@@ -3,13 +3,15 @@
 use bytes::Bytes;
 use platform::Random;
 use protocol::{ApiKey, Request, RequestHeader, Response, Writer};
+use types::TopicIdPartition;
 
 use crate::coverage::Coverage;
 use crate::faults::Fault;
 use crate::model::Model;
 
 pub enum Command {
-    Connect,
+    /// To this machine, or to any.
+    Connect(Option<usize>),
     Close,
     /// Nothing more is sent, answers are still read.
     CloseSending,
@@ -42,6 +44,8 @@ pub struct Api<'a> {
     pub client: usize,
     /// What is sent now goes out.
     pub is_connected: bool,
+    /// The machine that it is connected to.
+    pub machine: Option<usize>,
     pub random: &'a mut Random,
     pub model: &'a mut Model,
     pub coverage: &'a mut Coverage,
@@ -60,7 +64,14 @@ impl Api<'_> {
     }
 
     pub fn connect(&mut self) {
-        self.commands.push(Command::Connect);
+        self.commands.push(Command::Connect(None));
+    }
+
+    /// To the leader of one of these partitions, or to anybody.
+    pub fn connect_to_leader(&mut self, of: &[TopicIdPartition]) {
+        let some = (!of.is_empty()).then(|| of[self.random.below(of.len() as u64) as usize]);
+        let leader = some.and_then(|id| self.model.reigns.get(&id)).and_then(|reign| reign.leader);
+        self.commands.push(Command::Connect(leader));
     }
 
     pub fn close(&mut self) {

@@ -280,6 +280,7 @@ impl World {
         let one = &mut self.clients[client];
         let link = one.link.and_then(|id| self.network.links.get(&id));
         let mut api = Api {
+            machine: link.map(|link| link.machine),
             is_connected: link.is_some_and(|link| link.is_sending && link.client_hears && link.node_hears),
             now: self.now,
             wall_ms,
@@ -299,7 +300,7 @@ impl World {
 
     fn obey(&mut self, client: usize, command: Command) {
         match command {
-            Command::Connect => self.connect(client),
+            Command::Connect(machine) => self.connect(client, machine),
             Command::Close => {
                 if let Some(connection) = self.clients[client].link.take() {
                     let delay = self.network_delay();
@@ -338,8 +339,9 @@ impl World {
         }
     }
 
-    fn connect(&mut self, client: usize) {
-        let machine = self.draws.machine.below(self.machines.len() as u64) as usize;
+    fn connect(&mut self, client: usize, machine: Option<MachineIndex>) {
+        let any = self.draws.machine.below(self.machines.len() as u64) as usize;
+        let machine = machine.unwrap_or(any);
         if !self.machines[machine].serves() {
             return self.plan(10_000, Happening::Refused { client });
         }

@@ -57,11 +57,23 @@ const ALL: [Fault; 16] = [
     Fault::Misdirect,
 ];
 
+/// Those that lose nothing of what is written, crashes first.
+const GENTLE: [Fault; 7] = [
+    Fault::Kill,
+    Fault::KillInCall,
+    Fault::Stop,
+    Fault::SlowFlush,
+    Fault::ClockJump,
+    Fault::Stall,
+    Fault::Disconnect,
+];
+
 /// Draws the faults of a run; the second number is when each begins.
-pub fn plan(random: &mut Random, nodes: usize, until: u64) -> Vec<(Fault, u64)> {
+pub fn plan(random: &mut Random, nodes: usize, gentle: bool, until: u64) -> Vec<(Fault, u64)> {
+    let (all, crashes) = if gentle { (&GENTLE[..], &GENTLE[..2]) } else { (&ALL[..], &ALL[..4]) };
     // a run has few kinds, so that each gets a run without the others
     let mut kinds: Vec<Fault> =
-        (0..2 + random.below(5)).map(|_| ALL[random.below(ALL.len() as u64) as usize]).collect();
+        (0..2 + random.below(5)).map(|_| all[random.below(all.len() as u64) as usize]).collect();
     if nodes > 1 {
         kinds.extend((0..1 + random.below(3)).map(|_| AMONG_NODES[random.below(3) as usize]));
     }
@@ -69,7 +81,7 @@ pub fn plan(random: &mut Random, nodes: usize, until: u64) -> Vec<(Fault, u64)> 
     let mut plan: Vec<_> = (0..count)
         .map(|_| (kinds[random.below(kinds.len() as u64) as usize], 2 * SECOND + random.below(until)))
         .collect();
-    let crash = ALL[random.below(4) as usize];
+    let crash = crashes[random.below(crashes.len() as u64) as usize];
     plan.push((crash, 3 * SECOND + random.below(until)));
     plan
 }

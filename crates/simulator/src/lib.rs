@@ -19,6 +19,7 @@ mod model;
 mod network;
 mod node;
 mod peers;
+mod replicas;
 mod restart;
 mod rot;
 mod scheduler;

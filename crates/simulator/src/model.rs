@@ -13,6 +13,7 @@ use crate::invariants::generations::Generations;
 use crate::invariants::images::Images;
 use crate::invariants::metadata_log::MetadataLog;
 use crate::invariants::ownership::Ownership;
+use crate::replicas::Reign;
 
 /// How a topic was made; what the promises about its records depend on.
 #[derive(Clone, Copy, Debug, Default)]
@@ -98,6 +99,13 @@ pub struct Model {
     pub disturbed_at: u64,
     /// Times that power was lost: what is not synced may be gone.
     pub power_losses: u64,
+    /// There are several nodes: what one of them says may be behind what another has said.
+    pub is_cluster: bool,
+    /// No disk loses anything in this run: what was acknowledged by all in-sync replicas is there for ever. In a run
+    /// of one node losses are counted instead.
+    pub is_strict: bool,
+    /// Who has each partition, as the newest image says.
+    pub reigns: BTreeMap<TopicIdPartition, Reign>,
     /// Batches that want no answer, sent whole before their connection was closed, and the restarts until then.
     pub promised: Vec<(u32, u64)>,
     /// Times that a node went down, however it did.
@@ -137,6 +145,12 @@ impl Model {
 
     pub fn is_damaged(&self, id: Uuid) -> bool {
         self.topic(id).is_some_and(|topic| topic.stage == Stage::Damaged)
+    }
+
+    /// Whether a client that is connected to this machine finds the leader there.
+    pub fn is_led_by(&self, id: &TopicIdPartition, machine: Option<usize>) -> bool {
+        !self.is_cluster
+            || machine.is_some() && self.reigns.get(id).is_some_and(|reign| reign.leader == machine)
     }
 
     pub fn log(&mut self, id: TopicIdPartition) -> &mut Log {

@@ -5,7 +5,7 @@ use platform::FileSystem;
 use platform::memory::Fault as DiskFault;
 
 use crate::invariants::durability::Death;
-use crate::network::{Link, Owner};
+use crate::network::{Direction, Link, Owner};
 use crate::world::{Happening, Inside, MachineIndex, SECOND, World};
 
 impl World {
@@ -91,6 +91,7 @@ impl World {
             let after = self.silence(silent);
             if let Some(link) = self.network.get(connection) {
                 link.node_hears = false;
+                link.held_mut(Direction::Down).clear();
                 link.awaited.clear();
                 self.scheduler.at(self.now + after, Happening::Closed(connection));
             }
@@ -110,7 +111,8 @@ impl World {
         self.model.images.restart(machine);
         // now and then the machine stops again while it starts
         if !self.model.calm && life > 1 && self.draws.faults.one_in(6) {
-            self.machines[machine].halt_loses_power = self.draws.faults.one_in(2);
+            let loses = self.draws.faults.one_in(2) && !(self.is_cluster() && self.model.is_strict);
+            self.machines[machine].halt_loses_power = loses;
             let calls = self.draws.faults.below(60);
             self.files(machine).plan_fault(calls, DiskFault::Halt);
             self.coverage.count("fault", "stop during the start");

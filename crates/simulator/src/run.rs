@@ -62,13 +62,15 @@ pub fn run(options: Options) -> Report {
     if world.tells_path.is_some() {
         world.machines.iter().for_each(|machine| machine.files.start_trace());
     }
+    let gentle = nodes > 1 && random.one_in(2);
+    (world.model.is_cluster, world.model.is_strict) = (nodes > 1, gentle);
     world.model.images.is_alone = nodes == 1;
     let calm = (8 + random.below(10)) * SECOND;
     for machine in 0..nodes {
         let after = 1 + if nodes > 1 { random.below(SECOND) } else { 0 };
         world.plan(after, Happening::Start(machine));
     }
-    for (fault, at) in faults::plan(&mut random, nodes, calm - 4 * SECOND) {
+    for (fault, at) in faults::plan(&mut random, nodes, gentle, calm - 4 * SECOND) {
         let machine = if nodes > 1 { random.below(nodes as u64) as usize } else { 0 };
         world.plan(at, Happening::Fault(machine, fault));
     }
@@ -137,8 +139,13 @@ fn add_clients(world: &mut World, random: &mut Random) {
 
 fn add_clients_of_cluster(world: &mut World, random: &mut Random) {
     let mut programs: Vec<Box<dyn Program>> = vec![Box::new(Admin::new())];
+    programs.push(Box::new(Observer::new()));
+    programs.push(Box::new(Producer::new(true, -1)));
+    for _ in 0..1 + random.below(2) {
+        programs.push(Box::new(Producer::new(random.one_in(2), random.below(2) as i16 * 2 - 1)));
+    }
     for _ in 0..2 {
-        programs.push(Box::new(Observer::new()));
+        programs.push(Box::new(Fetcher::new()));
     }
     add_programs(world, random, programs);
 }

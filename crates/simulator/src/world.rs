@@ -1,10 +1,15 @@
 //! The loop: the next event in time goes to whom it concerns, what follows from it is planned, until the run is over or
 //! something did not hold.
 
+use std::collections::BTreeMap;
+
 use broker::event::{Address, ConnectionId, DiskFailure, DiskToken, Effect, Event};
 use broker::message::Message;
+use metadata::image::MetadataImage;
 use platform::memory::MemoryFileSystem;
 use platform::{Random, Time};
+
+use types::TopicIdPartition;
 
 use crate::clients::Program;
 use crate::coverage::Coverage;
@@ -13,6 +18,7 @@ use crate::faults::Fault;
 use crate::model::Model;
 use crate::network::{Dialer, Direction, Network, Peer, Written};
 use crate::node::Machine;
+use crate::replicas::Reign;
 use crate::scheduler::Scheduler;
 use crate::trace::Trace;
 
@@ -55,6 +61,24 @@ pub enum Happening {
     Calm,
     ProducingEnds,
     End,
+}
+
+/// Who has each partition; nodes count from 1.
+fn reigns(image: &MetadataImage) -> BTreeMap<TopicIdPartition, Reign> {
+    let machine = |node: &i32| usize::try_from(node - 1).ok();
+    let mut reigns = BTreeMap::new();
+    for topic in image.topics.iter() {
+        for (partition, state) in &topic.partitions {
+            let id = TopicIdPartition { topic_id: topic.id, partition: *partition };
+            let reign = Reign {
+                leader: machine(&state.leader),
+                replicas: state.replicas.iter().filter_map(machine).collect(),
+                in_sync: state.in_sync_replicas.iter().filter_map(machine).collect(),
+            };
+            reigns.insert(id, reign);
+        }
+    }
+    reigns
 }
 
 impl Happening {
@@ -260,6 +284,9 @@ impl World {
                     self.trace.note(*offset as u64);
                     let offset = *offset;
                     self.tell(|| format!("node {machine} shows actor {actor} the image of {offset}"));
+                    if self.model.is_cluster && self.model.images.is_news(offset) {
+                        self.model.reigns = reigns(image);
+                    }
                     let found = self.model.images.check((machine, actor), offset, image);
                     self.model.violations.extend(found);
                 }

@@ -126,8 +126,9 @@ impl Admin {
     /// Now and then the machine goes down while a topic comes or goes.
     fn strike(&mut self, api: &mut Api<'_>) {
         if !api.model.calm && api.random.one_in(8) {
-            let crashes = [Fault::Kill, Fault::PowerLoss, Fault::KillInCall, Fault::PowerLossInCall];
-            let fault = crashes[api.random.below(4) as usize];
+            let crashes = [Fault::Kill, Fault::KillInCall, Fault::PowerLoss, Fault::PowerLossInCall];
+            let kinds = if api.model.is_cluster && api.model.is_strict { 2 } else { 4 };
+            let fault = crashes[api.random.below(kinds) as usize];
             let after = api.random.below(6000);
             api.fault_in(after, fault);
         }

@@ -121,7 +121,9 @@ impl Producer {
 
     fn send(&mut self, api: &mut Api<'_>) {
         while self.requests.len() < IN_FLIGHT_MAX {
-            let ready = self.lanes.iter().filter_map(|(id, lane)| Some((*id, lane.sendable()?)));
+            let led = |id: &TopicIdPartition| api.model.is_led_by(id, api.machine);
+            let ready = self.lanes.iter().filter(|(id, _)| led(id));
+            let ready = ready.filter_map(|(id, lane)| Some((*id, lane.sendable()?)));
             let mut chosen: Vec<(TopicIdPartition, usize)> = ready.collect();
             let most = 1 + api.random.below(4) as usize;
             chosen.truncate(most);
@@ -203,6 +205,14 @@ impl Producer {
         if self.acks != 0 && api.random.one_in(60) {
             api.close_sending();
         }
+        // other partitions are led elsewhere
+        let led = |id: &TopicIdPartition| api.model.is_led_by(id, api.machine);
+        let waits = self.lanes.iter().any(|(id, lane)| !lane.queue.is_empty() && !led(id));
+        if api.model.is_cluster && waits && api.random.one_in(4) && self.requests.is_empty() {
+            api.close();
+            self.on_closed(api);
+            return true;
+        }
         false
     }
 
@@ -273,7 +283,9 @@ impl Producer {
                 // and what a log remembers of a producer over a restart is his last batch, as in Kafka
                 let was_restarted =
                     api.model.restarts != lane.queue[at].restarts && lane.next_place > place + 1;
-                let excused = loses || self.saw_storage_error || !lane.is_known || was_restarted;
+                // and a change of leader loses what one replica alone has acknowledged
+                let forgets = loses || was_restarted || !lane.is_known;
+                let excused = forgets || self.saw_storage_error || api.model.is_cluster;
                 if api.model.power_losses == self.power_losses && !excused {
                     let text = format!("{id}: the sequence of batch {number} is refused, nothing was lost");
                     api.model.violation(text);
@@ -300,7 +312,9 @@ impl Producer {
         sent.acknowledged_at.get_or_insert(api.now);
         let (count, flushed) = (i64::from(sent.count), sent.nature.flushed);
         api.coverage.acknowledged_records += count as u64;
-        contents::place(api.model, id, base, number, "acknowledgement");
+        if !api.model.is_cluster || self.acks == -1 {
+            contents::place(api.model, id, base, number, "acknowledgement");
+        }
         if flushed {
             let log = api.model.log(id);
             log.synced_end = log.synced_end.max(base + count);
@@ -320,7 +334,9 @@ impl Program for Producer {
         self.lanes.retain(|id, _| api.model.is_live(id.topic_id));
         if !self.connected {
             self.connected = true;
-            api.connect();
+            let waiting = self.lanes.iter().filter(|(_, lane)| !lane.queue.is_empty());
+            let waiting: Vec<TopicIdPartition> = waiting.map(|(id, _)| *id).collect();
+            api.connect_to_leader(&waiting);
         }
         if self.idempotent && self.identity.is_none() {
             if !self.asking {

@@ -54,6 +54,11 @@ impl Images {
         })
     }
 
+    /// Nobody has shown one as new.
+    pub fn is_news(&self, offset: i64) -> bool {
+        self.shown.values().all(|shown| *shown < offset)
+    }
+
     /// When all has healed every machine says what the newest image says that any has shown; records that change
     /// nothing are not shown everywhere.
     pub fn differences(&self, machines: usize) -> Vec<String> {
