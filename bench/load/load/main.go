@@ -12,10 +12,10 @@ import (
 
 // settings of all loads; each uses some.
 type settings struct {
-	bootstrap, topic, acks                            string
-	partitions, recordBytes, connections, rate, count int
-	seconds                                           float64
-	bytes                                             int64
+	bootstrap, topic, acks                                       string
+	partition, partitions, recordBytes, connections, rate, count int
+	seconds                                                      float64
+	bytes                                                        int64
 }
 
 // result is what a load saw. Times of requests in microseconds.
@@ -26,6 +26,7 @@ type result struct {
 	P50     float64 `json:"p50"`
 	P99     float64 `json:"p99"`
 	P999    float64 `json:"p999"`
+	Longest float64 `json:"longest"`
 }
 
 var loads = map[string]func(settings) (result, error){
@@ -42,6 +43,7 @@ var loads = map[string]func(settings) (result, error){
 	"commits":   commits,
 	"commitall": commitsOfAll,
 	"reload":    reload,
+	"gap":       gap,
 }
 
 func main() {
@@ -55,6 +57,7 @@ func main() {
 	flags.StringVar(&s.topic, "topic", "bench", "topic")
 	flags.StringVar(&s.acks, "acks", "1", "1 or all")
 	flags.IntVar(&s.partitions, "partitions", 6, "partitions of the topic")
+	flags.IntVar(&s.partition, "partition", 0, "the one partition of a load that needs one")
 	flags.IntVar(&s.recordBytes, "record-bytes", 1024, "size of a record's value")
 	flags.IntVar(&s.connections, "connections", 64, "connections, or members")
 	flags.IntVar(&s.rate, "rate", 0, "records or requests a second; 0 is as fast as it goes")
