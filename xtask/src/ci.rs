@@ -7,7 +7,7 @@ use crate::sim::Sim;
 use crate::{codegen, tidy};
 
 /// The simulator's first seeds, the same in every run; `cargo xtask sim --first` goes on from there.
-const SIMULATED_SEEDS: u64 = 240;
+const SIMULATED_SEEDS: u64 = 1000;
 
 pub fn run() -> Result<()> {
     cargo(&["fmt", "--all", "--check"])?;
