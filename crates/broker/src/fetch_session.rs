@@ -73,13 +73,24 @@ impl Session {
         self.partitions.remove(&place)
     }
 
+    fn cached(&mut self, topic: &TopicKey, partition: i32) -> Option<&mut Cached> {
+        let place = self.places.get(&(topic.clone(), partition))?;
+        self.partitions.get_mut(place)
+    }
+
+    /// The others, which keep their places, are filled before it from now on.
+    fn move_to_end(&mut self, topic: &TopicKey, partition: i32) {
+        if let Some(cached) = self.remove(topic, partition) {
+            self.insert(cached);
+        }
+    }
+
     fn update(&mut self, wanted: Vec<FetchItem>, forgotten: &[(TopicKey, i32)]) {
         for (topic, partition) in forgotten {
             self.remove(topic, *partition);
         }
         for item in wanted {
-            let place = self.places.get(&(item.topic.clone(), item.partition));
-            match place.and_then(|place| self.partitions.get_mut(place)) {
+            match self.cached(&item.topic, item.partition) {
                 Some(cached) => cached.item = FetchItem { topic: cached.item.topic.clone(), ..item },
                 None => {
                     self.insert(Cached { item: detached(item), high_watermark: -1, log_start_offset: -1 })
@@ -182,7 +193,7 @@ impl FetchSessions {
     /// Whether an incremental answer shows this partition; remembers what it is told. `item` is one that `begin` gave.
     pub fn must_answer(&mut self, session: i32, item: &FetchItem, answered: Answered) -> bool {
         let Some(session) = self.sessions.get_mut(&session) else { return true };
-        let Some(mut cached) = session.remove(&item.topic, item.partition) else { return true };
+        let Some(cached) = session.cached(&item.topic, item.partition) else { return true };
         let changed = answered.has_records
             || answered.has_advice
             || answered.error != ErrorCode::None
@@ -192,7 +203,9 @@ impl FetchSessions {
         let failed = answered.error != ErrorCode::None;
         cached.high_watermark = if failed { -1 } else { answered.high_watermark };
         cached.log_start_offset = answered.log_start_offset;
-        session.insert(cached);
+        if answered.has_records {
+            session.move_to_end(&item.topic, item.partition);
+        }
         changed
     }
 
@@ -336,6 +349,25 @@ mod tests {
         let failed = Answered { error: ErrorCode::NotLeaderOrFollower, ..answer(5) };
         assert!(sessions.must_answer(id, &items[2], failed));
         assert!(sessions.must_answer(id, &items[2], answer(5)), "shown again after an error");
+    }
+
+    #[test]
+    fn who_had_records_is_filled_after_those_who_had_none() {
+        let mut sessions = FetchSessions::new(10);
+        let id = create(&mut sessions, 0, 4);
+        let orders = [(1, [0, 1, 2, 3], &[0, 2][..]), (2, [1, 3, 0, 2], &[1]), (3, [3, 0, 2, 1], &[])];
+        for (epoch, order, with_records) in orders {
+            let request = SessionRequest { session: id, epoch, ..FULL };
+            let (_, items) = sessions.begin(at(1), request, vec![], &[]).unwrap();
+            assert_eq!(items.iter().map(|item| item.partition).collect::<Vec<_>>(), order);
+            for item in &items {
+                let has_records = with_records.contains(&item.partition);
+                assert_eq!(
+                    sessions.must_answer(id, item, Answered { has_records, ..answer(5) }),
+                    has_records
+                );
+            }
+        }
     }
 
     #[test]
