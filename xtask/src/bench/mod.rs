@@ -148,6 +148,7 @@ impl BenchArguments {
         );
         let table = report::document(samples, &about);
         println!("\n{table}");
+        let profile = fs::read_to_string(root().join("bench/PROFILE.md"))?;
         // Quick figures and parts of a run are not the project's figures.
         let folder = if self.quick || !self.only.is_empty() {
             root().join("target/bench")
@@ -155,7 +156,7 @@ impl BenchArguments {
             root().join("docs")
         };
         fs::create_dir_all(&folder)?;
-        fs::write(folder.join("BENCHMARKS.md"), table)?;
+        fs::write(folder.join("BENCHMARKS.md"), format!("{table}\n{profile}"))?;
         fs::write(folder.join("benchmarks.svg"), report::plot(samples))?;
         println!("written to {}", folder.display());
         Ok(())
