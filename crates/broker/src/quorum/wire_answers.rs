@@ -63,47 +63,28 @@ fn only<T>(all: Vec<T>) -> Option<T> {
     all.next().is_none().then_some(one)
 }
 
-fn vote(response: m::VoteResponse) -> Option<Read> {
-    let Some(topic) = only(response.topics) else { return Read::refused(response.error_code) };
-    let partition = only(topic.partitions)?;
-    let endpoints = response.node_endpoints.into_iter();
-    Some(Read {
-        top: response.error_code,
-        code: partition.error_code,
-        leader: partition.leader_id,
-        epoch: partition.leader_epoch,
-        endpoints: endpoints.map(|one| (one.node_id, one.host.into(), one.port)).collect(),
-        body: Body::Vote { granted: partition.vote_granted },
-    })
+/// The answers of an election: messages of their own with the same fields.
+macro_rules! election_answer {
+    ($name:ident, $response:ty, |$partition:ident| $body:expr) => {
+        fn $name(response: $response) -> Option<Read> {
+            let Some(topic) = only(response.topics) else { return Read::refused(response.error_code) };
+            let $partition = only(topic.partitions)?;
+            let endpoints = response.node_endpoints.into_iter();
+            Some(Read {
+                top: response.error_code,
+                code: $partition.error_code,
+                leader: $partition.leader_id,
+                epoch: $partition.leader_epoch,
+                endpoints: endpoints.map(|one| (one.node_id, one.host.into(), one.port)).collect(),
+                body: $body,
+            })
+        }
+    };
 }
 
-fn begin(response: m::BeginQuorumEpochResponse) -> Option<Read> {
-    let Some(topic) = only(response.topics) else { return Read::refused(response.error_code) };
-    let partition = only(topic.partitions)?;
-    let endpoints = response.node_endpoints.into_iter();
-    Some(Read {
-        top: response.error_code,
-        code: partition.error_code,
-        leader: partition.leader_id,
-        epoch: partition.leader_epoch,
-        endpoints: endpoints.map(|one| (one.node_id, one.host.into(), one.port)).collect(),
-        body: Body::BeginQuorumEpoch,
-    })
-}
-
-fn end(response: m::EndQuorumEpochResponse) -> Option<Read> {
-    let Some(topic) = only(response.topics) else { return Read::refused(response.error_code) };
-    let partition = only(topic.partitions)?;
-    let endpoints = response.node_endpoints.into_iter();
-    Some(Read {
-        top: response.error_code,
-        code: partition.error_code,
-        leader: partition.leader_id,
-        epoch: partition.leader_epoch,
-        endpoints: endpoints.map(|one| (one.node_id, one.host.into(), one.port)).collect(),
-        body: Body::EndQuorumEpoch,
-    })
-}
+election_answer!(vote, m::VoteResponse, |partition| Body::Vote { granted: partition.vote_granted });
+election_answer!(begin, m::BeginQuorumEpochResponse, |partition| Body::BeginQuorumEpoch);
+election_answer!(end, m::EndQuorumEpochResponse, |partition| Body::EndQuorumEpoch);
 
 /// Records that a peer has sent are in memory.
 fn bytes(records: Records) -> Bytes {
