@@ -3,6 +3,8 @@
 //! records are durable, committed, and applied by every shard.
 
 mod absent;
+#[cfg(test)]
+mod absent_tests;
 mod active;
 mod batches;
 mod commit;

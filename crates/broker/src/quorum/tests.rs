@@ -11,7 +11,6 @@ use platform::memory::MemoryFileSystem;
 use platform::{FileSystem, Random, Time};
 use protocol::messages::create_topics_request::{CreatableTopic, CreateTopicsRequest};
 use protocol::messages::delete_topics_request::DeleteTopicsRequest;
-use protocol::messages::{BrokerHeartbeatRequest, BrokerRegistrationRequest, broker_registration_request};
 use protocol::{ApiKey, ErrorCode, Request, RequestHeader, Response, ResponseHeader, Str, Writer};
 use raft::{Endpoint, ReplicaKey, VersionRange, Voter};
 use types::{NodeId, Uuid};
@@ -29,7 +28,7 @@ fn directory_id() -> Uuid {
     Uuid::from_halves(0x1234_5678_9abc_4def, 0x0123_4567_89ab_cdef)
 }
 
-fn format_directory(file_system: &dyn FileSystem) {
+pub(super) fn format_directory(file_system: &dyn FileSystem) {
     format_with(file_system, true);
 }
 
@@ -90,16 +89,16 @@ fn node(shards: u16, quorum: (&str, &str)) -> (Arc<NodeConfig>, Arc<StaticConfig
     (Arc::new(node), Arc::new(config))
 }
 
-struct Node {
+pub(super) struct Node {
     file_system: Arc<MemoryFileSystem>,
-    quorum: Quorum,
-    now_ms: u64,
-    images: Vec<(Arc<MetadataImage>, i64)>,
+    pub(super) quorum: Quorum,
+    pub(super) now_ms: u64,
+    pub(super) images: Vec<(Arc<MetadataImage>, i64)>,
     kraft_version: i16,
     errors: Vec<((ApiKey, i16), u64)>,
     replies: Vec<Response>,
-    frames: Vec<bytes::Bytes>,
-    dialed: Vec<(ConnectionId, Address)>,
+    pub(super) frames: Vec<bytes::Bytes>,
+    pub(super) dialed: Vec<(ConnectionId, Address)>,
     ready: bool,
     stopped: bool,
     wake: Option<u64>,
@@ -112,7 +111,7 @@ struct Node {
 }
 
 impl Node {
-    fn start(kept: &Arc<MemoryFileSystem>, shards: u16, now_ms: u64) -> Node {
+    pub(super) fn start(kept: &Arc<MemoryFileSystem>, shards: u16, now_ms: u64) -> Node {
         Node::start_in(kept, shards, now_ms, DYNAMIC, usize::MAX)
     }
 
@@ -150,7 +149,7 @@ impl Node {
         started
     }
 
-    fn step(&mut self, event: Event) {
+    pub(super) fn step(&mut self, event: Event) {
         if self.left == 0 {
             return;
         }
@@ -261,70 +260,6 @@ impl Node {
         let request = Box::new(request);
         let message = Message::ControllerRequest { id: WorkId(1), context, request };
         self.step(Event::Message { from: ActorId::Shard(ShardId(0)), message });
-    }
-
-    /// One request on a connection of the controller's listener.
-    fn call(&mut self, connection: ConnectionId, api_version: i16, request: Request) -> Response {
-        let api_key = request.api_key();
-        let header =
-            RequestHeader { api_key: api_key.code(), api_version, correlation_id: 1, client_id: None };
-        let mut writer = Writer::new();
-        header.encode(&mut writer).unwrap();
-        request.encode(api_version, &mut writer).unwrap();
-        self.step(Event::Frame { connection, bytes: writer.into_bytes().unwrap() });
-        let mut reader = protocol::Reader::new(self.frames.pop().expect("an answer").slice(4..));
-        ResponseHeader::decode(&mut reader, api_key, api_version).unwrap();
-        Response::decode(api_key, api_version, &mut reader).unwrap()
-    }
-
-    /// Broker 2 of another process, its heartbeats on this connection; its epoch.
-    fn join(&mut self, connection: ConnectionId) -> i64 {
-        let peer = "127.0.0.1:1".parse().unwrap();
-        self.step(Event::ConnectionOpened { connection, listener: ListenerId(1), peer, local: peer });
-        let feature = |(name, least, most): (&'static str, i16, i16)| broker_registration_request::Feature {
-            name: Str::from_static(name),
-            min_supported_version: least,
-            max_supported_version: most,
-        };
-        let listener = broker_registration_request::Listener {
-            name: "PLAINTEXT".into(),
-            host: "two".into(),
-            port: 9092,
-            security_protocol: 0,
-        };
-        let request = BrokerRegistrationRequest {
-            broker_id: 2,
-            cluster_id: Str::from(self.quorum.node.cluster_id.to_string()),
-            incarnation_id: Uuid([2; 16]),
-            listeners: vec![listener],
-            features: metadata::features::supported_features().into_iter().map(feature).collect(),
-            log_dirs: vec![Uuid([3; 16])],
-            ..Default::default()
-        };
-        let reply = self.call(connection, 4, Request::BrokerRegistration(request));
-        let Response::BrokerRegistration(reply) = reply else { panic!("{reply:?}") };
-        assert_eq!(reply.error_code, 0);
-        assert!(!self.heartbeat(connection, reply.broker_epoch));
-        reply.broker_epoch
-    }
-
-    /// Whether broker 2 is fenced.
-    fn heartbeat(&mut self, connection: ConnectionId, broker_epoch: i64) -> bool {
-        let current_metadata_offset = self.images.last().expect("an image").1;
-        let request = BrokerHeartbeatRequest {
-            broker_id: 2,
-            broker_epoch,
-            current_metadata_offset,
-            ..Default::default()
-        };
-        match self.call(connection, 1, Request::BrokerHeartbeat(request)) {
-            Response::BrokerHeartbeat(reply) if reply.error_code == 0 => reply.is_fenced,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn is_fenced(&self) -> bool {
-        self.images.last().expect("an image").0.cluster.broker(2).expect("broker 2").fenced
     }
 
     fn topics(&self) -> Vec<String> {
@@ -512,56 +447,6 @@ fn the_controllers_listener_answers_in_order() {
     node.step(Event::ReadMetrics);
     let refused = (ApiKey::DescribeCluster, ErrorCode::MismatchedEndpointType.code());
     assert_eq!(node.errors, [(refused, 1)], "as the metrics count it");
-}
-
-/// What became of the dialing: whether broker 2 is then fenced.
-#[test]
-fn a_broker_whose_process_has_died_is_fenced_at_once() {
-    let refused = |connection| Some(Event::DialFailed { connection, reason: "refused".into() });
-    let answered = |connection| Some(Event::Dialed { connection });
-    type After = fn(ConnectionId) -> Option<Event>;
-    let rows: [(&str, After, bool); 3] =
-        [("refused", refused, true), ("connected", answered, false), ("silence", |_| None, true)];
-    for (what, after, fenced) in rows {
-        let file_system = Arc::new(MemoryFileSystem::new(1));
-        format_directory(&*file_system);
-        let mut node = Node::start(&file_system, 1, 1);
-        let connection = ConnectionId(7);
-        node.join(connection);
-        assert!(node.dialed.is_empty() && !node.is_fenced(), "{what}");
-        node.step(Event::ConnectionClosed { connection });
-        let [(probe, address)] = &node.dialed[..] else { panic!("{what}: {:?}", node.dialed) };
-        assert_eq!(*address, Address::new("two", 9092));
-        let event = after(*probe);
-        node.now_ms += 100;
-        node.step(event.unwrap_or(Event::Tick));
-        assert_eq!(node.is_fenced(), fenced, "{what}");
-        node.now_ms += 100;
-        node.step(Event::Tick);
-        assert_eq!(node.is_fenced(), fenced, "{what}, later");
-    }
-}
-
-#[test]
-fn a_broker_that_has_another_connection_or_a_new_epoch_is_left_alone() {
-    let file_system = Arc::new(MemoryFileSystem::new(1));
-    format_directory(&*file_system);
-    let mut node = Node::start(&file_system, 1, 1);
-    let (first, second) = (ConnectionId(7), ConnectionId(8));
-    let epoch = node.join(first);
-    let peer = "127.0.0.1:2".parse().unwrap();
-    node.step(Event::ConnectionOpened { connection: second, listener: ListenerId(1), peer, local: peer });
-    node.heartbeat(second, epoch);
-    node.step(Event::ConnectionClosed { connection: first });
-    assert!(node.dialed.is_empty());
-    node.step(Event::ConnectionClosed { connection: second });
-    let (probe, _) = node.dialed[0];
-    // it has been fenced by its session meanwhile: nothing is left to do
-    node.step(Event::DialFailed { connection: probe, reason: "refused".into() });
-    assert!(node.is_fenced());
-    let end = node.images.last().expect("an image").1;
-    node.step(Event::DialFailed { connection: probe, reason: "refused".into() });
-    assert_eq!(node.images.last().expect("an image").1, end);
 }
 
 fn describe_quorum() -> protocol::messages::DescribeQuorumRequest {
