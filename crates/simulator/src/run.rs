@@ -12,7 +12,9 @@ use crate::invariants::liveness::Standing;
 use crate::node::{Cluster, Machine};
 use crate::world::{Client, Happening, SECOND, World};
 
-/// Time for everything to heal, of which new records come only in the first part.
+/// Time for everything to heal, of which new records come only in the first part. The longest is for a group whose
+/// members have died: half a second until the node is back, 2 s for their sessions, 3 s for those who do not join again,
+/// 3 s for those who joined and do not ask for their share: 9 s, and the rest for delays and a commit.
 const CALM: u64 = 14 * SECOND;
 const PRODUCING: u64 = 7 * SECOND;
 /// Requests that take longer when nothing is wrong have been forgotten.

@@ -20,6 +20,9 @@ use crate::model::Model;
 
 const SESSION_MS: i32 = 2000;
 const REBALANCE_MS: i32 = 3000;
+/// `heartbeat.interval.ms` of a client with such a session: whatever else it does, the group hears of it so often. Who
+/// reads, waits and reads again without it is out of the group, and everybody joins anew.
+const HEARTBEAT_US: u64 = SESSION_MS as u64 * 1000 / 3;
 
 enum Question {
     Coordinator,
@@ -78,6 +81,8 @@ pub struct Member {
     state: State,
     connected: bool,
     question: Option<(i32, Question)>,
+    /// The last that it has asked for which tells the group that it lives.
+    lived_at: u64,
     commits_in_calm: u64,
     is_calm: bool,
 }
@@ -99,12 +104,20 @@ impl Member {
             state: State::Looking,
             connected: false,
             question: None,
+            lived_at: 0,
             commits_in_calm: 0,
             is_calm: false,
         }
     }
 
     fn ask(&mut self, api: &mut Api<'_>, version: i16, request: impl Into<Request>, question: Question) {
+        let request = request.into();
+        api.tell(|| {
+            format!("{:?} in {} {} asks {:?}", self.state, self.group, self.generation, request.api_key())
+        });
+        if !matches!(question, Question::Coordinator | Question::Offsets(_) | Question::Fetch(_)) {
+            self.lived_at = api.now;
+        }
         let correlation = api.send(version, request);
         self.question = Some((correlation, question));
     }
@@ -410,6 +423,8 @@ impl Program for Member {
             State::Syncing => self.sync(api),
             State::Stable => {
                 if self.misbehave(api) {
+                } else if api.now - self.lived_at > HEARTBEAT_US {
+                    self.heartbeat(api);
                 } else if self.work.len() < self.assigned.len() {
                     self.fetch_offsets(api);
                 } else if self.work.len() > 0 && api.random.one_in(2) {
