@@ -45,6 +45,8 @@ pub(crate) struct Partition {
     pub replica: ReplicaState,
     /// Whose log is copied here.
     pub following: Option<NodeId>,
+    /// Where its leader is asked for records although the log ends before: in the midst of the batch that comes first.
+    pub fetch_from: Offset,
     /// The log was cut below what a checkpoint file says is on the disk: nothing is appended before that is rewritten.
     pub awaits_checkpoint: bool,
     pub config: Arc<LogConfig>,
@@ -85,6 +87,7 @@ impl Partition {
             log,
             replica,
             following: None,
+            fetch_from: Offset::ZERO,
             awaits_checkpoint: false,
             config,
             changed: false,
@@ -180,6 +183,12 @@ impl Partition {
         // beyond the own high watermark the leader would have been out of range
         let started = self.log.0.delete_records(log_start_offset.min(committed), committed);
         moved || started.unwrap_or(false)
+    }
+
+    /// Where a follower asks on.
+    pub fn fetch_offset(&self) -> Offset {
+        let (start, end) = (self.log.log_start_offset(), self.log.log_end_offset());
+        if start == end { end.max(self.fetch_from) } else { end }
     }
 
     /// Nothing may be appended to a follower's log now, or its end is not to be told to the leader yet.

@@ -11,6 +11,7 @@ use replication::{LocalEpochEnd, truncation_offset};
 use storage::AppendError;
 use types::{LeaderEpoch, NodeId, Offset};
 
+use super::begin_anew::begins_within;
 use super::{Shard, Turn};
 use crate::config::NodeConfig;
 use crate::event::{Address, DirectoryIndex, Event, Level};
@@ -110,7 +111,7 @@ impl Shard {
         }
         let log = &partition.log;
         let position = Position {
-            fetch_offset: log.log_end_offset(),
+            fetch_offset: partition.fetch_offset(),
             log_start_offset: log.log_start_offset(),
             leader_epoch: partition.replica.leader_epoch,
             last_fetched_epoch: log.0.latest_epoch().unwrap_or(LeaderEpoch::NONE),
@@ -255,6 +256,9 @@ impl Shard {
                     self.metrics.replication_bytes_in += followed.bytes as u64;
                     self.note_unflushed(turn, slot, followed.bytes as u64, followed.rolled);
                 }
+                Err(AppendError::OutOfOrder { offset, end }) if begins_within(partition, &bytes) => {
+                    return self.begin_in_batch(turn, slot, offset, end);
+                }
                 Err(error) => return self.on_append_refused(turn, slot, &error),
             }
         }
@@ -302,6 +306,7 @@ impl Shard {
         let (end, epoch) = (partition.log.log_end_offset(), partition.log.0.latest_epoch());
         let (recovery_point, high_watermark) =
             (partition.log.0.recovery_point(), partition.replica.high_watermark());
+        partition.fetch_from = Offset::ZERO;
         let cut = partition.log.0.truncate_to(offset, turn.now.wall_ms);
         if let Err(error) = cut {
             let reason = error.to_string();
@@ -324,22 +329,7 @@ impl Shard {
         }
     }
 
-    /// The leader's log starts behind the end of this one.
-    fn begin_anew(&mut self, turn: &mut Turn, slot: Slot, offset: Offset) {
-        let Some(partition) = self.partitions.at_mut(slot).filter(|partition| !partition.offline) else {
-            return;
-        };
-        let end = partition.log.log_end_offset();
-        let recovery_point = partition.log.0.recovery_point();
-        let text = format!("{}: begins anew at {offset}, its leader's start, after {end}", partition.name());
-        turn.log(Level::Warning, text);
-        if let Err(error) = partition.log.0.truncate_fully_and_start_at(offset, turn.now.wall_ms) {
-            return self.on_log_error(turn, slot, &error);
-        }
-        self.on_log_replaced(turn, slot, recovery_point);
-    }
-
-    fn on_log_replaced(&mut self, turn: &mut Turn, slot: Slot, recovery_point: Offset) {
+    pub(super) fn on_log_replaced(&mut self, turn: &mut Turn, slot: Slot, recovery_point: Offset) {
         let Some(partition) = self.partitions.at_mut(slot) else { return };
         let (start, end) = (partition.log.log_start_offset(), partition.log.log_end_offset());
         partition.replica.on_log_replaced(start, end);

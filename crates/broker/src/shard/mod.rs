@@ -3,6 +3,7 @@
 
 pub(crate) mod answer;
 mod applied;
+mod begin_anew;
 mod compaction;
 mod connections;
 mod controller;

@@ -349,7 +349,8 @@ impl Program for Admin {
             return self.create(api);
         }
         let none = api.model.live_topics().is_empty();
-        if none && !api.model.images.is_alone && !api.model.calm && api.random.one_in(2) {
+        // nobody has answered: what became of those is not known, and there must be something to write to
+        if none && !api.model.images.is_alone && api.random.one_in(2) {
             return self.create(api);
         }
         if api.model.calm || none {
