@@ -123,6 +123,9 @@ pub struct Fetcher {
     changed: BTreeSet<TopicIdPartition>,
     /// Just those that wait for a time.
     waiting: BTreeSet<(u64, TopicIdPartition)>,
+    /// Those that wait for their owner, and until when nothing is asked on their account; 0: not yet on any's.
+    held: BTreeSet<TopicIdPartition>,
+    held_until_us: u64,
     /// Those with a wish other than records.
     seeking: BTreeSet<TopicIdPartition>,
     under_way: Option<UnderWay>,
@@ -140,6 +143,8 @@ impl Fetcher {
             session: Session::default(),
             changed: BTreeSet::new(),
             waiting: BTreeSet::new(),
+            held: BTreeSet::new(),
+            held_until_us: 0,
             seeking: BTreeSet::new(),
             under_way: None,
             resume_at_us: 0,
@@ -194,6 +199,7 @@ impl Fetcher {
                 self.waiting.remove(&(at, *id));
             }
             self.seeking.remove(id);
+            self.held.remove(id);
             self.changed.insert(*id);
         }
     }
@@ -219,6 +225,26 @@ impl Fetcher {
         }
         followed.wait = wait;
         self.changed.insert(*id);
+        if wait == Wait::Held {
+            self.held.insert(*id);
+        } else {
+            self.held.remove(id);
+        }
+    }
+
+    /// A partition that waits for its owner, for a flush most often, does not for long. Asked without it the leader
+    /// could hold its answer back all the time, while producers wait for that partition: so nothing is asked, but
+    /// for no longer than that.
+    fn waits_for_held(&mut self, now_us: u64) -> bool {
+        if self.held.is_empty() {
+            self.held_until_us = 0;
+            return false;
+        }
+        if self.held_until_us == 0 {
+            let wait_us = u64::try_from(self.settings.wait_ms_max).unwrap_or(0).saturating_mul(1000);
+            self.held_until_us = now_us.saturating_add(wait_us).max(1);
+        }
+        now_us < self.held_until_us
     }
 
     /// A pause that grows with each failure in a row.
@@ -243,6 +269,9 @@ impl Fetcher {
             return None;
         }
         self.end_waits(now_us);
+        if self.waits_for_held(now_us) {
+            return None;
+        }
         if let Some(request) = self.seek() {
             return Some(Asked::ListOffsets(request));
         }
@@ -259,7 +288,8 @@ impl Fetcher {
         let wait = self.waiting.first().map(|(at, _)| *at);
         let has_work = self.partitions.values().any(|followed| followed.wait == Wait::None);
         let next = if has_work { Some(0) } else { wait };
-        next.map(|at| at.max(self.resume_at_us))
+        let held_until = if self.held.is_empty() { 0 } else { self.held_until_us };
+        next.map(|at| at.max(self.resume_at_us).max(held_until))
     }
 
     /// The connection is given up on purpose, so that partitions that are followed anew need not wait for an answer

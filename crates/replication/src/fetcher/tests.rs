@@ -103,7 +103,8 @@ fn a_session_names_what_has_changed() {
     fetcher.on_fetched(0, answer(5, vec![]));
     fetcher.remove(&id(2));
     fetcher.hold(&id(0));
-    assert_eq!(gist(&fetch(&mut fetcher, 0)), (5, 2, vec![], vec![0, 2]));
+    assert_eq!(fetcher.poll(0, 77), None);
+    assert_eq!(gist(&fetch(&mut fetcher, 500_000)), (5, 2, vec![], vec![0, 2]));
     fetcher.on_fetched(0, answer(5, vec![]));
     fetcher.set(id(0), &"t".into(), at(20));
     assert_eq!(gist(&fetch(&mut fetcher, 0)), (5, 3, vec![(0, 20)], vec![]));
@@ -249,6 +250,27 @@ fn nothing_is_asked_where_there_is_nothing_to_ask_for() {
     assert_eq!((fetcher.poll(5, 77), fetcher.next_deadline_us()), (None, Some(1_000_005)));
     fetcher.remove(&id(0));
     assert_eq!((fetcher.poll(2_000_000, 77), fetcher.next_deadline_us()), (None, None));
+}
+
+#[test]
+fn what_its_owner_holds_is_waited_for_a_while() {
+    let mut fetcher = fetcher(2);
+    fetch(&mut fetcher, 0);
+    fetcher.on_fetched(0, answer(5, vec![good(0)]));
+    for (now, is_flushed) in [(1_000, true), (700_000, false)] {
+        fetcher.hold(&id(0));
+        assert_eq!((fetcher.poll(now, 77), fetcher.next_deadline_us()), (None, Some(now + 500_000)));
+        assert_eq!(fetcher.poll(now + 499_999, 77), None);
+        if is_flushed {
+            fetcher.set(id(0), &"t".into(), at(20));
+            assert_eq!(gist(&fetch(&mut fetcher, now + 2_000)), (5, 1, vec![(0, 20)], vec![]));
+        } else {
+            assert_eq!(gist(&fetch(&mut fetcher, now + 500_000)), (5, 2, vec![], vec![0]));
+        }
+        fetcher.on_fetched(now, answer(5, vec![]));
+    }
+    assert_eq!(fetcher.next_deadline_us(), Some(1_200_000));
+    assert!(fetcher.poll(1_200_000, 77).is_some(), "the other one goes on");
 }
 
 #[test]
