@@ -51,7 +51,7 @@ func text(size int) [][]byte {
 func produce(s settings) (result, error) {
 	options := []kgo.Opt{
 		kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.RecordPartitioner(kgo.RoundRobinPartitioner()),
-		kgo.MaxBufferedRecords(50_000), kgo.ProducerLinger(5 * time.Millisecond),
+		kgo.MaxBufferedRecords(s.buffered), kgo.ProducerLinger(s.linger),
 	}
 	if s.acks == "1" {
 		options = append(options, kgo.RequiredAcks(kgo.LeaderAck()), kgo.DisableIdempotentWrite())

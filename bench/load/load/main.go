@@ -15,6 +15,8 @@ type settings struct {
 	bootstrap, topic, acks                                       string
 	partition, partitions, recordBytes, connections, rate, count int
 	seconds                                                      float64
+	linger                                                       time.Duration
+	buffered                                                     int
 	bytes                                                        int64
 }
 
@@ -62,6 +64,8 @@ func main() {
 	flags.IntVar(&s.connections, "connections", 64, "connections, or members")
 	flags.IntVar(&s.rate, "rate", 0, "records or requests a second; 0 is as fast as it goes")
 	flags.IntVar(&s.count, "count", 0, "how many")
+	flags.DurationVar(&s.linger, "linger", 5*time.Millisecond, "how long a producer waits for more records")
+	flags.IntVar(&s.buffered, "buffered", 50_000, "how many records a producer holds at most")
 	flags.Float64Var(&s.seconds, "seconds", 10, "how long")
 	flags.Int64Var(&s.bytes, "bytes", 1<<30, "how many bytes")
 	_ = flags.Parse(os.Args[2:])

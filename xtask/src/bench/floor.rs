@@ -19,9 +19,23 @@ pub struct Floor {
 impl Floor {
     /// `sink`, `echo` or `sendfile`, on one processor.
     pub fn start(bench: &Bench, what: &str) -> Result<Floor> {
+        Floor::start_with(bench, what, &[])
+    }
+
+    /// A sink that writes pieces of so many bytes to each of so many files in turns, as a broker does batches.
+    pub fn start_sink(bench: &Bench, files: u64, piece: u64) -> Result<Floor> {
+        Floor::start_with(bench, "sink", &[files.to_string(), piece.to_string()])
+    }
+
+    fn start_with(bench: &Bench, what: &str, more: &[String]) -> Result<Floor> {
         let address = format!("127.0.0.1:{}", free_port()?);
         let mut command = Command::new("taskset");
-        command.args(["-c", &processors(1)]).arg(&bench.floor).args([what, &address]).arg(bench.floor_file());
+        command
+            .args(["-c", &processors(1)])
+            .arg(&bench.floor)
+            .args([what, &address])
+            .arg(bench.floor_file()?)
+            .args(more);
         command.stdin(Stdio::null()).stdout(Stdio::null());
         let process = Process::spawn("floor", &mut command)?;
         let floor = Floor { process, address };

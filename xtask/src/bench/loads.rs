@@ -19,19 +19,32 @@ pub const LOADS: &[Load] = &[
     Load {
         name: "produce-1k",
         about: "1 KiB records, 6 partitions, acks=1",
-        run: |b, p| produce(b, p, 1024, "1", 6),
+        run: |b, p| produce(b, p, Produced { ..PRODUCED }),
     },
-    Load { name: "produce-1k-all", about: "the same, acks=all", run: |b, p| produce(b, p, 1024, "all", 6) },
+    Load {
+        name: "produce-1k-all",
+        about: "the same, acks=all",
+        run: |b, p| produce(b, p, Produced { acks: "all", ..PRODUCED }),
+    },
     Load {
         name: "produce-100",
         about: "100 B records, 6 partitions, acks=1",
-        run: |b, p| produce(b, p, 100, "1", 6),
+        run: |b, p| produce(b, p, Produced { record: 100, ..PRODUCED }),
     },
-    Load { name: "produce-100-all", about: "the same, acks=all", run: |b, p| produce(b, p, 100, "all", 6) },
+    Load {
+        name: "produce-100-all",
+        about: "the same, acks=all",
+        run: |b, p| produce(b, p, Produced { record: 100, acks: "all", ..PRODUCED }),
+    },
     Load {
         name: "produce-partitions",
-        about: "1 KiB records over 1,000 partitions; resident memory",
-        run: |b, p| produce(b, p, 1024, "1", b.sizes.many_partitions),
+        about: "1 KiB records over 1,000 partitions, small batches (no linger, 1,000 records held); resident memory",
+        run: |b, p| produce(b, p, Produced { linger: "0", held: 1_000, ..over_many(b) }),
+    },
+    Load {
+        name: "produce-partitions-batched",
+        about: "the same, batches of 50 records (50,000 held)",
+        run: |b, p| produce(b, p, over_many(b)),
     },
     Load { name: "single", about: "one record a request on 64 connections", run: |b, p| single(b, p, false) },
     Load {
@@ -59,18 +72,42 @@ fn broker(bench: &Bench, settings: &Settings, partitions: u64) -> Result<Subject
     Ok(subject)
 }
 
-fn produce(bench: &Bench, party: Party, record: u64, acks: &str, partitions: u64) -> Result<Vec<Figure>> {
+/// How records are produced as fast as they are taken.
+struct Produced {
+    /// Bytes of a record's value.
+    record: u64,
+    acks: &'static str,
+    partitions: u64,
+    linger: &'static str,
+    /// Records that the client holds at most: with many partitions they bound its batches.
+    held: u64,
+}
+
+const PRODUCED: Produced = Produced { record: 1024, acks: "1", partitions: 6, linger: "5ms", held: 50_000 };
+
+fn over_many(bench: &Bench) -> Produced {
+    Produced { partitions: bench.sizes.many_partitions, ..PRODUCED }
+}
+
+fn produce(bench: &Bench, party: Party, produced: Produced) -> Result<Vec<Figure>> {
+    let partitions = produced.partitions;
     let options = |bytes: u64| {
         vec![
             ("partitions", partitions.to_string()),
-            ("record-bytes", record.to_string()),
-            ("acks", acks.to_owned()),
+            ("record-bytes", produced.record.to_string()),
+            ("acks", produced.acks.to_owned()),
+            ("linger", produced.linger.to_owned()),
+            ("buffered", produced.held.to_string()),
             ("bytes", bytes.to_string()),
         ]
     };
     let bytes = bench.sizes.bytes;
     let Some(settings) = bench.settings(party)? else {
-        let floor = Floor::start(bench, "sink")?;
+        let floor = match partitions {
+            ..=6 => Floor::start(bench, "sink")?,
+            // each batch to another file is what this load asks for
+            many => Floor::start_sink(bench, many, (produced.held / many).max(1) * produced.record)?,
+        };
         let (_, cpu) = floor.measured(|| bench.load(&floor.address, "stream", &options(bytes)))?;
         return Ok(vec![less("broker CPU", cpu * GIB / bytes as f64, "s/GiB")]);
     };
@@ -122,7 +159,7 @@ fn fetch(bench: &Bench, party: Party) -> Result<Vec<Figure>> {
     let options = [("bytes", bytes.to_string())];
     let gib = bytes as f64 / GIB;
     let Some(settings) = bench.settings(party)? else {
-        std::fs::write(bench.floor_file(), vec![7; usize::try_from(bytes)?])?;
+        std::fs::write(bench.floor_file()?, vec![7; usize::try_from(bytes)?])?;
         let floor = Floor::start(bench, "sendfile")?;
         let (_, cpu) = floor.measured(|| bench.load(&floor.address, "fetch", &[("topic", String::new())]))?;
         return Ok(vec![less("broker CPU", cpu / gib, "s/GiB")]);

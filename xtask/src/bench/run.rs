@@ -101,11 +101,14 @@ impl Bench {
     pub fn clear(&self) {
         // What is not there need not be removed.
         let _ = fs::remove_dir_all(self.folder.join("broker"));
-        let _ = fs::remove_file(self.floor_file());
+        let _ = fs::remove_dir_all(self.folder.join("floor"));
     }
 
-    pub fn floor_file(&self) -> PathBuf {
-        self.folder.join("floor.data")
+    /// The floor's file, in a folder that is there; where there are many, their names begin so.
+    pub fn floor_file(&self) -> Result<PathBuf> {
+        let folder = self.folder.join("floor");
+        fs::create_dir_all(&folder)?;
+        Ok(folder.join("data"))
     }
 
     /// Runs one load of the client against an address, on the processor that brokers do not use.
