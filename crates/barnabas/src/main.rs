@@ -18,6 +18,24 @@ mod zookeeper;
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
+/// The buffers of large requests are used again, as small ones are, instead of being given back and touched anew for each
+/// request; what has not been used for two seconds is given back by a thread that otherwise sleeps.
+#[cfg(not(debug_assertions))]
+#[unsafe(export_name = "_rjem_malloc_conf")]
+static ALLOCATOR_SETTINGS: AllocatorSettings = AllocatorSettings(
+    c"oversize_threshold:0,background_thread:true,max_background_threads:1,dirty_decay_ms:2000,muzzy_decay_ms:0"
+        .as_ptr(),
+);
+
+/// jemalloc reads a `const char *`.
+#[cfg(not(debug_assertions))]
+#[repr(transparent)]
+struct AllocatorSettings(*const std::ffi::c_char);
+
+// SAFETY: it points at a constant
+#[cfg(not(debug_assertions))]
+unsafe impl Sync for AllocatorSettings {}
+
 fn main() -> ExitCode {
     let mut arguments: Vec<OsString> = std::env::args_os().collect();
     let called = arguments.first().map(|name| Path::new(name).to_owned()).unwrap_or_default();

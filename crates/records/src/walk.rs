@@ -52,7 +52,7 @@ impl Source for Slice<'_> {
         RecordError::Structure
     }
 
-    /// Numbers of one and two bytes, which nearly all are, without a look at each byte's bounds.
+    /// Numbers of up to three bytes, which nearly all are, without a look at each byte's bounds.
     #[inline(always)]
     fn unsigned(&mut self, bytes_max: u32) -> Result<u64, RecordError> {
         match self.rest {
@@ -63,6 +63,10 @@ impl Source for Slice<'_> {
             [first, second, rest @ ..] if *second < 0x80 => {
                 self.rest = rest;
                 Ok(u64::from(*first & 0x7f) | u64::from(*second) << 7)
+            }
+            [first, second, third, rest @ ..] if *third < 0x80 => {
+                self.rest = rest;
+                Ok(u64::from(*first & 0x7f) | u64::from(*second & 0x7f) << 7 | u64::from(*third) << 14)
             }
             _ => self.unsigned_slow(bytes_max),
         }

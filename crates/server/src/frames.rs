@@ -11,7 +11,8 @@ pub struct FrameTooLarge(pub i32);
 
 const LENGTH: usize = 4;
 /// How much is set aside at most for a frame before more of it has arrived: as large as the requests of a busy
-/// producer, so that these are never copied into a larger buffer. Untouched, it is only an address.
+/// producer, so that these are never copied into a larger buffer. Untouched, it is only an address. A peer that has
+/// sent so much is believed, and the rest of its frame set aside at once: one copy, however large the frame.
 const SET_ASIDE: usize = 7 << 20;
 
 #[derive(Debug, Default)]
@@ -109,8 +110,8 @@ impl FrameReader {
             return None;
         }
         if self.partial.capacity() == self.partial.len() {
-            // twice as much each time: what has arrived is copied once on average
-            self.partial.reserve(missing.min(self.partial.len().max(SET_ASIDE)));
+            let enough = if self.partial.len() < SET_ASIDE { missing.min(SET_ASIDE) } else { missing };
+            self.partial.reserve(enough);
         }
         Some(DirectRead { reader: self, missing })
     }
