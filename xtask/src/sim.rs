@@ -34,13 +34,16 @@ pub struct Sim {
     /// Shows that each bug planted on purpose is found by the ordinary seeds
     #[arg(long)]
     pub planted: bool,
+    /// Shows it of this one alone; a name that is none lists them
+    #[arg(long)]
+    pub plant: Option<String>,
 }
 
 impl Sim {
     pub fn run(self) -> Result<()> {
         let mut arguments: Vec<String> =
             ["run", "--quiet", "--release", "-p", "simulator"].map(str::to_owned).into();
-        if self.planted {
+        if self.planted || self.plant.is_some() {
             arguments.extend(["--features", "planted"].map(str::to_owned));
         }
         arguments.push("--".into());
@@ -55,6 +58,7 @@ impl Sim {
             arguments.extend(number.map(|number| format!("{name}={number}")));
         }
         arguments.extend(self.path.map(|path| format!("--path={path}")));
+        arguments.extend(self.plant.map(|name| format!("--plant={name}")));
         for (name, is_given) in
             [("--tell", self.tell), ("--keep-going", self.keep_going), ("--planted", self.planted)]
         {

@@ -135,7 +135,8 @@ impl Partition {
     /// `current_leader_epoch`: what the client thinks; -1 where it does not say.
     pub fn check_leader(&self, current_leader_epoch: i32) -> Result<(), ErrorCode> {
         self.check_epoch(current_leader_epoch)?;
-        if self.replica.is_leader() { Ok(()) } else { Err(ErrorCode::NotLeaderOrFollower) }
+        let leads = self.replica.is_leader() || is_planted(Planted::StaleLeaderAccepts);
+        if leads { Ok(()) } else { Err(ErrorCode::NotLeaderOrFollower) }
     }
 
     /// Whether this replica, leader or not, may answer somebody who thinks of this epoch.
@@ -193,7 +194,8 @@ impl Partition {
 
     /// Nothing may be appended to a follower's log now, or its end is not to be told to the leader yet.
     pub fn may_not_be_fetched(&self) -> bool {
-        let unflushed = self.flushes_before_ack() && self.log.flushed_offset() < self.log.log_end_offset();
+        let waits = self.flushes_before_ack() && !is_planted(Planted::FollowerAheadOfDisk);
+        let unflushed = waits && self.log.flushed_offset() < self.log.log_end_offset();
         self.awaits_checkpoint || unflushed
     }
 
@@ -217,7 +219,8 @@ impl Partition {
 
     /// What still has to happen before records up to `end` may be acknowledged.
     pub fn need_for(&self, acks: i16, end: Offset) -> Option<AckNeed> {
-        if is_planted(Planted::AckBeforeFlush) {
+        let is_early = acks == -1 && is_planted(Planted::AckBeforeInSync);
+        if is_early || is_planted(Planted::AckBeforeFlush) {
             return None;
         }
         match acks {
@@ -248,7 +251,8 @@ impl Partition {
             let is_enough = at > 0 || self.replica.has_enough_to_acknowledge();
             let done = queue.front().is_some_and(|waiter| waiter.required <= reached || error.is_error());
             if done {
-                return queue.pop_front().map(|waiter| match waiter.required <= reached {
+                let is_wrong = is_planted(Planted::DeposedLeaderAcknowledges);
+                return queue.pop_front().map(|waiter| match waiter.required <= reached || is_wrong {
                     true if is_enough => (waiter, ErrorCode::None),
                     true => (waiter, ErrorCode::NotEnoughReplicasAfterAppend),
                     false => (waiter, error),

@@ -222,6 +222,7 @@ impl Partition {
         }
         let upper_bound = match (conditions.is_from_replica(), conditions.read_committed) {
             (true, _) => self.log.log_end_offset(),
+            _ if is_planted(Planted::FetchPastHighWatermark) => self.log.log_end_offset(),
             (false, true) => self.last_stable_offset(),
             (false, false) => self.replica.high_watermark(),
         };
@@ -298,6 +299,9 @@ impl Partition {
         // an epoch that this log knows nothing of: the fetcher has to look where the log ends and starts
         if epoch.0 < 0 || end.0 < 0 || item.fetch_offset < self.log.log_start_offset().0 {
             return Err(ErrorCode::OffsetOutOfRange);
+        }
+        if is_planted(Planted::DivergenceNotTold) {
+            return Ok(None);
         }
         let diverged = epoch.0 < item.last_fetched_epoch || end.0 < item.fetch_offset;
         Ok(diverged.then_some((epoch, end)))

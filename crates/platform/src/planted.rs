@@ -24,10 +24,49 @@ pub enum Planted {
     MetadataBeforeFlush,
     /// An offset that was deleted is there again after a restart.
     DeletionForgotten,
+    /// acks=all is answered before the in-sync replicas have the records.
+    AckBeforeInSync,
+    /// A leader's high watermark is the end of its own log.
+    HighWatermarkAlone,
+    /// A leader that takes members out of the in-sync set does not wait for the controller's word.
+    RemovedBeforeDecided,
+    /// A new leader begins with no high watermark.
+    HighWatermarkLost,
+    /// A new leader says where the log ends before it knows what is committed.
+    EndGuessed,
+    /// A follower cuts its log at its high watermark when the leader changes.
+    TruncatedToHighWatermark,
+    /// A leader that leads no more goes on taking records.
+    StaleLeaderAccepts,
+    /// A produce that waits when its leader is deposed is acknowledged.
+    DeposedLeaderAcknowledges,
+    /// A leader does not tell a follower that its log went another way.
+    DivergenceNotTold,
+    /// Consumers are shown what is not committed.
+    FetchPastHighWatermark,
+    /// A follower asks on before what it has is on its disk, with `flush.messages=1`.
+    FollowerAheadOfDisk,
+    /// A follower does not note the sequences of producers.
+    FollowerForgetsProducers,
+    /// A fenced broker stays in the in-sync sets of partitions that others lead.
+    FencedKeptInSync,
+    /// When a broker is fenced, any replica is good enough to lead.
+    ElectedOutsideInSync,
+    /// A partition's new leader reigns in its predecessor's epoch.
+    EpochReused,
+    /// A voter gives its vote and does not write it down.
+    VoteNotPersisted,
+    /// A voter gives its vote to whoever asks, however little that one has of the log.
+    VoteForShorterLog,
+    /// A voter keeps what the leader of the quorum does not have.
+    VoterNotTruncated,
+    /// The leader of the quorum counts a majority for records of earlier epochs alone.
+    EarlierEpochCommitted,
 }
 
 impl Planted {
-    pub const ALL: [Planted; 10] = [
+    /// Those that one node can have.
+    pub const ALONE: [Planted; 10] = [
         Planted::AckBeforeFlush,
         Planted::TornBatchKept,
         Planted::ProducersForgotten,
@@ -38,6 +77,29 @@ impl Planted {
         Planted::NamesakeInherits,
         Planted::MetadataBeforeFlush,
         Planted::DeletionForgotten,
+    ];
+
+    /// Those that several nodes can have.
+    pub const AMONG_NODES: [Planted; 19] = [
+        Planted::AckBeforeInSync,
+        Planted::HighWatermarkAlone,
+        Planted::RemovedBeforeDecided,
+        Planted::HighWatermarkLost,
+        Planted::EndGuessed,
+        Planted::TruncatedToHighWatermark,
+        Planted::StaleLeaderAccepts,
+        Planted::DeposedLeaderAcknowledges,
+        Planted::DivergenceNotTold,
+        Planted::FetchPastHighWatermark,
+        Planted::FollowerAheadOfDisk,
+        Planted::FollowerForgetsProducers,
+        Planted::FencedKeptInSync,
+        Planted::ElectedOutsideInSync,
+        Planted::EpochReused,
+        Planted::VoteNotPersisted,
+        Planted::VoteForShorterLog,
+        Planted::VoterNotTruncated,
+        Planted::EarlierEpochCommitted,
     ];
 }
 

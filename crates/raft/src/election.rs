@@ -2,6 +2,7 @@
 //! Whether either side is in the receiver's voter set is never checked: a receiver whose set is old must not
 //! keep a new voter from being elected.
 
+use platform::{Planted, is_planted};
 use types::{LeaderEpoch, NodeId};
 
 use crate::code::Code;
@@ -41,7 +42,8 @@ impl Raft {
 
     fn decide_vote(&mut self, request: &VoteRequest, turn: &mut Turn<'_>) -> bool {
         let own = (turn.log.last_epoch(), turn.log.end_offset());
-        let up_to_date = (request.last_epoch, request.last_offset) >= own;
+        let up_to_date =
+            (request.last_epoch, request.last_offset) >= own || is_planted(Planted::VoteForShorterLog);
         match &self.role {
             Role::Leader(_) => false,
             Role::Follower(role) => request.pre_vote && up_to_date && !role.has_fetched,
@@ -76,6 +78,9 @@ impl Raft {
                 role.deadline = fresh;
             }
             _ => return,
+        }
+        if is_planted(Planted::VoteNotPersisted) {
+            return;
         }
         self.persist(turn);
     }

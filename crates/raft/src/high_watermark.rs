@@ -1,6 +1,7 @@
 //! What a majority of the voters has. The leader counts its own end once it is durable, and only while it is in
 //! the voter set; a follower's is the offset it fetches from, which it has flushed.
 
+use platform::{Planted, is_planted};
 use types::Offset;
 
 use crate::machine::{Fatal, Output, Raft, Turn};
@@ -24,7 +25,8 @@ impl Raft {
     pub(crate) fn update_leader_high_watermark(&mut self, turn: &mut Turn<'_>) -> Result<(), Fatal> {
         let Role::Leader(leader) = &self.role else { return Ok(()) };
         let Some(end) = self.majority_end() else { return Ok(()) };
-        if end <= leader.epoch_start || self.high_watermark.is_some_and(|known| end <= known) {
+        let is_own = end > leader.epoch_start || is_planted(Planted::EarlierEpochCommitted);
+        if !is_own || self.high_watermark.is_some_and(|known| end <= known) {
             return Ok(());
         }
         self.high_watermark = Some(end);

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use platform::{Planted, is_planted};
 use protocol::ErrorCode;
 use types::{LeaderEpoch, NodeId, Offset};
 
@@ -130,6 +131,9 @@ impl ReplicaState {
         self.renew_followers(led, begins, log_end_offset, now_us);
         if begins {
             self.epoch_start = log_end_offset;
+            if is_planted(Planted::HighWatermarkLost) {
+                self.high_watermark = Offset::ZERO;
+            }
             return Assigned::BeginsToLead;
         }
         Assigned::Leads
@@ -174,6 +178,11 @@ impl ReplicaState {
     /// The high watermark waits for it.
     fn is_in_maximal_set(&self, node: NodeId) -> bool {
         let joins = |change: &Alteration| change.in_sync_replicas.contains(&node);
+        if is_planted(Planted::RemovedBeforeDecided)
+            && let Some(change) = &self.alteration
+        {
+            return joins(change);
+        }
         self.in_sync_replicas.contains(&node) || self.alteration.as_ref().is_some_and(joins)
     }
 
@@ -207,6 +216,9 @@ impl ReplicaState {
         }
         let mut committed = own.counted_end;
         for follower in &self.followers {
+            if is_planted(Planted::HighWatermarkAlone) {
+                break;
+            }
             let counts = follower.log_end_offset < committed
                 && (self.is_in_maximal_set(follower.node)
                     || follower.is_caught_up(own.end, now_us, self.lag_max_us) && self.is_eligible(follower));
@@ -238,7 +250,7 @@ impl ReplicaState {
 
     /// False while a new leader does not know yet whether what its predecessor acknowledged is committed.
     pub fn has_reached_epoch_start(&self) -> bool {
-        self.high_watermark >= self.epoch_start
+        self.high_watermark >= self.epoch_start || is_planted(Planted::EndGuessed)
     }
 
     /// Proposes to take a follower into the set where it belongs there; true where that is to be asked for.

@@ -7,6 +7,10 @@ pub struct Coverage {
     counts: BTreeMap<(&'static str, String), u64>,
     pub acknowledged_records: u64,
     pub crashes: u64,
+    /// Of partitions.
+    pub leader_changes: u64,
+    /// There are several nodes, of whom more is wanted.
+    pub is_cluster: bool,
 }
 
 impl Coverage {
@@ -20,6 +24,7 @@ impl Coverage {
         }
         self.acknowledged_records += other.acknowledged_records;
         self.crashes += other.crashes;
+        self.leader_changes += other.leader_changes;
     }
 
     /// How many different names of a group were seen.
@@ -27,8 +32,12 @@ impl Coverage {
         self.counts.keys().filter(|(of, _)| *of == group).count()
     }
 
-    /// Records acknowledged, a crash, several kinds of fault.
+    /// Records acknowledged, a crash, several kinds of fault; of several nodes 1,000 records, a change of leader, three
+    /// kinds.
     pub fn is_enough(&self) -> bool {
+        if self.is_cluster {
+            return self.acknowledged_records >= 1000 && self.leader_changes > 0 && self.kinds("fault") >= 3;
+        }
         self.acknowledged_records > 0 && self.crashes > 0 && self.kinds("fault") >= 2
     }
 

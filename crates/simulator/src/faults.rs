@@ -86,6 +86,9 @@ pub fn plan(random: &mut Random, nodes: usize, gentle: bool, until: u64) -> Vec<
     plan
 }
 
+/// After the last fault, until everything is as quick as it should be: logs have caught up, nobody backs off.
+const SETTLING: u64 = 5 * SECOND;
+
 impl World {
     pub fn begin_fault(&mut self, machine: MachineIndex, fault: Fault) {
         let is_ready = self.machines[machine].node.as_ref().is_some_and(|node| node.is_ready);
@@ -212,6 +215,7 @@ impl World {
     pub fn begin_calm(&mut self) {
         self.tell(|| "the faults end".into());
         self.model.calm = true;
+        self.model.settled_at = self.now + SETTLING;
         self.model.disturb(self.now + 2 * SECOND);
         self.clients.iter_mut().for_each(|client| client.program.calm());
         self.heal_network();

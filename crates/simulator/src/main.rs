@@ -45,6 +45,10 @@ struct Arguments {
     #[cfg(feature = "planted")]
     #[arg(long)]
     planted: bool,
+    /// Shows it of this one alone
+    #[cfg(feature = "planted")]
+    #[arg(long)]
+    plant: Option<String>,
 }
 
 impl Arguments {
@@ -67,7 +71,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     tell_seed_on_panic(arguments.nodes, arguments.shards);
     #[cfg(feature = "planted")]
-    if arguments.planted {
+    if arguments.planted || arguments.plant.is_some() {
         return planting::find(&arguments);
     }
     match Seeds::new(&arguments).run() {
@@ -161,7 +165,7 @@ impl Seeds<'_> {
         let held = self.ran - self.failed.len() as u64;
         println!(
             "{held} of {} seeds from {} held, {} of them counted; {} events, {:.0} a second on {} cores; {} records \
-             acknowledged, {} crashes",
+             acknowledged, {} crashes, {} changes of leader",
             self.ran,
             self.arguments.first,
             self.counted,
@@ -169,7 +173,8 @@ impl Seeds<'_> {
             self.events as f64 / self.start.elapsed().as_secs_f64().max(0.001),
             self.arguments.workers(),
             self.coverage.acknowledged_records,
-            self.coverage.crashes
+            self.coverage.crashes,
+            self.coverage.leader_changes
         );
         self.coverage.lines().iter().for_each(|line| println!("  {line}"));
         let enough = self.counted * 2 >= self.ran;

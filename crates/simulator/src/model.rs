@@ -13,6 +13,8 @@ use crate::invariants::generations::Generations;
 use crate::invariants::images::Images;
 use crate::invariants::metadata_log::MetadataLog;
 use crate::invariants::ownership::Ownership;
+use crate::invariants::reigns::Reigns;
+use crate::invariants::votes::Votes;
 use crate::replicas::Reign;
 
 /// How a topic was made; what the promises about its records depend on.
@@ -92,11 +94,15 @@ pub struct Model {
     pub generations: Generations,
     pub images: Images,
     pub metadata_log: MetadataLog,
+    pub votes: Votes,
+    pub replicas: Reigns,
     /// Given to producers.
     pub producer_ids: BTreeSet<i64>,
     pub violations: Vec<String>,
     /// Something has held the node up at this time: nothing is said about how quick it is before.
     pub disturbed_at: u64,
+    /// From here on the faults are long over.
+    pub settled_at: u64,
     /// Times that power was lost: what is not synced may be gone.
     pub power_losses: u64,
     /// There are several nodes: what one of them says may be behind what another has said.

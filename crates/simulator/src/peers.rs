@@ -7,9 +7,17 @@ use bytes::Bytes;
 use protocol::{ApiKey, Reader, Request, RequestHeader, Response};
 
 use crate::clients::{CLIENTS, CONTROLLERS};
+use crate::invariants::votes::Asked;
 use crate::network::{Dialer, Direction, Outstanding, Owner, Peer};
 use crate::node::{CLIENT_PORT, Machine};
 use crate::world::{Happening, Inside, MachineIndex, SECOND, World};
+
+fn decoded(question: &Outstanding, frame: &Bytes) -> Option<Response> {
+    let mut reader = Reader::new(frame.clone());
+    let _ = reader.i32();
+    protocol::ResponseHeader::decode(&mut reader, question.api_key, question.version).ok()?;
+    Response::decode(question.api_key, question.version, &mut reader).ok()
+}
 
 impl World {
     pub fn dial(&mut self, machine: MachineIndex, actor: usize, connection: ConnectionId, address: Address) {
@@ -72,7 +80,7 @@ impl World {
                 .violation(format!("node {machine} sends a request of kind {}", header.api_key));
         };
         self.coverage.count("between nodes", format!("{api_key:?}"));
-        self.hear_claim(api_key, header.api_version, bytes.clone());
+        self.hear_request(id, api_key, bytes.clone());
         let question = Outstanding {
             correlation: header.correlation_id,
             api_key,
@@ -83,23 +91,40 @@ impl World {
         self.put_on_the_way(id, bytes, question);
     }
 
-    /// Who begins an epoch leads in it, and nobody else.
-    fn hear_claim(&mut self, api_key: ApiKey, version: i16, frame: Bytes) {
-        if api_key != ApiKey::BeginQuorumEpoch {
+    /// Who begins an epoch leads in it, and nobody else; who stands for election is given each voter's one vote.
+    fn hear_request(&mut self, id: u64, api_key: ApiKey, frame: Bytes) {
+        if !matches!(api_key, ApiKey::BeginQuorumEpoch | ApiKey::Vote) {
             return;
         }
-        let Ok((_, mut reader)) = RequestHeader::from_frame(frame) else { return };
-        let Ok(Request::BeginQuorumEpoch(begin)) = Request::decode(api_key, version, &mut reader) else {
-            return;
-        };
-        for partition in begin.topics.iter().flat_map(|topic| &topic.partitions) {
-            let claimed = self.model.metadata_log.claim(
-                partition.leader_epoch,
-                partition.leader_id,
-                "BeginQuorumEpoch",
-            );
-            self.model.violations.extend(claimed.err());
+        let Ok((header, mut reader)) = RequestHeader::from_frame(frame) else { return };
+        match Request::decode(api_key, header.api_version, &mut reader) {
+            Ok(Request::BeginQuorumEpoch(begin)) => {
+                for partition in begin.topics.iter().flat_map(|topic| &topic.partitions) {
+                    let (epoch, leader) = (partition.leader_epoch, partition.leader_id);
+                    let claimed = self.model.metadata_log.claim(epoch, leader, "BeginQuorumEpoch");
+                    self.model.violations.extend(claimed.err());
+                }
+            }
+            Ok(Request::Vote(vote)) => {
+                let partitions = vote.topics.iter().flat_map(|topic| &topic.partitions);
+                for partition in partitions.filter(|partition| !partition.pre_vote) {
+                    let asked = Asked { epoch: partition.replica_epoch, candidate: partition.replica_id };
+                    self.model.votes.asked(id, header.correlation_id, asked);
+                }
+            }
+            _ => {}
         }
+    }
+
+    fn hear_vote(&mut self, id: u64, voter: MachineIndex, question: &Outstanding, frame: &Bytes) {
+        if question.api_key != ApiKey::Vote {
+            return;
+        }
+        let Some(Response::Vote(response)) = decoded(question, frame) else { return };
+        let mut partitions = response.topics.iter().flat_map(|topic| &topic.partitions);
+        let granted = partitions.any(|partition| partition.vote_granted);
+        let found = self.model.votes.answered(id, question.correlation, voter, granted);
+        self.model.violations.extend(found.err());
     }
 
     /// What one node tells another of the metadata log is held against what was told before.
@@ -107,20 +132,19 @@ impl World {
         if question.api_key != ApiKey::Fetch {
             return;
         }
-        let mut reader = Reader::new(frame.clone());
-        let _ = reader.i32();
-        let header = protocol::ResponseHeader::decode(&mut reader, question.api_key, question.version);
-        let Ok(_) = header else { return };
-        let Ok(Response::Fetch(response)) = Response::decode(question.api_key, question.version, &mut reader)
-        else {
-            return;
-        };
+        let Some(Response::Fetch(response)) = decoded(question, frame) else { return };
         for data in response.responses.iter().flat_map(|topic| &topic.partitions) {
             let bytes = data.records.bytes().unwrap_or_default();
             if data.error_code == 0 && !bytes.is_empty() {
                 let whose = format!("node {machine}");
                 let checked = self.model.metadata_log.check(&bytes, data.high_watermark, &whose);
                 self.model.violations.extend(checked.err());
+            }
+            if data.error_code == 0 {
+                let whose = format!("node {machine}");
+                let epoch = data.current_leader.leader_epoch;
+                let told = self.model.metadata_log.told(epoch, data.high_watermark, &whose);
+                self.model.violations.extend(told.err());
             }
         }
     }
@@ -133,6 +157,7 @@ impl World {
         self.trace.bytes(frame);
         if is_controllers {
             self.hear_metadata(machine, &question, frame);
+            self.hear_vote(id, machine, &question, frame);
         }
         if self.machines[dialer.machine].living(dialer.life).is_some() {
             let bytes = frame.slice(4.min(frame.len())..);

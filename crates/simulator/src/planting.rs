@@ -11,8 +11,16 @@ use crate::{Arguments, parallel};
 const SEEDS_MAX: u64 = 1000;
 
 pub fn find(arguments: &Arguments) -> ExitCode {
+    let all: &[Planted] =
+        if arguments.nodes.unwrap_or(1) > 1 { &Planted::AMONG_NODES } else { &Planted::ALONE };
+    let is_wanted = |bug: &&Planted| arguments.plant.as_ref().is_none_or(|name| format!("{bug:?}") == *name);
+    let wanted: Vec<Planted> = all.iter().filter(is_wanted).copied().collect();
+    if wanted.is_empty() {
+        println!("the planted bugs of so many nodes: {all:?}");
+        return ExitCode::FAILURE;
+    }
     let mut missed = 0;
-    for bug in Planted::ALL {
+    for bug in wanted {
         let seeds = (arguments.first, arguments.first + SEEDS_MAX);
         let violation_of = |seed, bug| {
             plant(bug);

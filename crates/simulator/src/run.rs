@@ -66,6 +66,7 @@ pub fn run(options: Options) -> Report {
     }
     let gentle = nodes > 1 && random.one_in(2);
     (world.model.is_cluster, world.model.is_strict) = (nodes > 1, gentle);
+    world.coverage.is_cluster = nodes > 1;
     world.model.images.is_alone = nodes == 1;
     let calm = (8 + random.below(10)) * SECOND;
     for machine in 0..nodes {

@@ -15,6 +15,7 @@ use crate::clients::Program;
 use crate::coverage::Coverage;
 use crate::disk::Job;
 use crate::faults::Fault;
+use crate::invariants::images::Images;
 use crate::model::Model;
 use crate::network::{Dialer, Direction, Network, Peer, Written};
 use crate::node::Machine;
@@ -285,7 +286,8 @@ impl World {
                     let offset = *offset;
                     self.tell(|| format!("node {machine} shows actor {actor} the image of {offset}"));
                     if self.model.is_cluster && self.model.images.is_news(offset) {
-                        self.model.reigns = reigns(image);
+                        self.take_reigns(reigns(image));
+                        self.model.violations.extend(Images::check_in_sync(image));
                     }
                     let found = self.model.images.check((machine, actor), offset, image);
                     self.model.violations.extend(found);
@@ -342,7 +344,32 @@ impl World {
         }
         let mut effects = std::mem::take(&mut self.effects);
         node.end_of_turn(actor, now, &mut effects);
+        self.look_at_replicas(machine, actor);
         self.settle(machine, actor, effects);
+    }
+
+    /// Who leads now; each change of leader is counted.
+    fn take_reigns(&mut self, reigns: BTreeMap<TopicIdPartition, Reign>) {
+        for (id, reign) in &reigns {
+            let before = self.model.reigns.get(id).and_then(|before| before.leader);
+            if before.is_some() && reign.leader.is_some() && before != reign.leader {
+                self.coverage.leader_changes += 1;
+            }
+        }
+        self.model.reigns = reigns;
+    }
+
+    /// Before anybody hears what the turn has said.
+    fn look_at_replicas(&mut self, machine: MachineIndex, actor: usize) {
+        let Machine { node: Some(node), files, .. } = &self.machines[machine] else { return };
+        if !self.model.is_cluster || files.is_halted() {
+            return;
+        }
+        let Some(shard) = actor.checked_sub(1).and_then(|shard| node.shards.get(shard)) else { return };
+        for standing in shard.standings() {
+            let found = self.model.replicas.check(machine, node.life, &standing, self.model.is_strict);
+            self.model.violations.extend(found.err());
+        }
     }
 
     /// What a step has asked for happens, unless the machine stopped in its midst.

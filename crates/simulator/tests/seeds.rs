@@ -4,10 +4,11 @@ use simulator::{Options, run};
 
 #[test]
 fn the_same_seed_gives_the_same_trace() {
-    for seed in [3, 17] {
-        let (one, other) = (run(options(seed)), run(options(seed)));
+    for (seed, nodes) in [(3, None), (17, None), (17, Some(3))] {
+        let of = |seed| run(Options { nodes, ..options(seed) });
+        let (one, other) = (of(seed), of(seed));
         assert_eq!((one.trace, one.events), (other.trace, other.events), "seed {seed}");
-        assert_ne!(one.trace, run(options(seed + 1)).trace);
+        assert_ne!(one.trace, of(seed + 1).trace);
     }
 }
 

@@ -298,6 +298,13 @@ impl Shard {
         self.cut_followed(turn, slot, cut);
     }
 
+    /// As Kafka did before KIP-101, for the proof that it is found: never there without the feature `planted`.
+    pub(super) fn cut_at_high_watermark(&mut self, turn: &mut Turn, slot: Slot) {
+        let Some(partition) = self.partitions.at(slot) else { return };
+        let high_watermark = partition.replica.high_watermark();
+        self.cut_followed(turn, slot, high_watermark);
+    }
+
     /// Drops the log's records from `offset` on.
     fn cut_followed(&mut self, turn: &mut Turn, slot: Slot, offset: Offset) {
         let Some(partition) = self.partitions.at_mut(slot).filter(|partition| !partition.offline) else {

@@ -121,6 +121,9 @@ impl Shard {
         if leads || assigned == Assigned::NewLeader || begins {
             self.partitions.mark_changed(slot);
         }
+        if assigned == Assigned::NewLeader && is_planted(Planted::TruncatedToHighWatermark) {
+            self.cut_at_high_watermark(turn, slot);
+        }
         self.follow(slot);
         // what was recovered counts only when it is flushed, where that is asked for
         self.note_unflushed(turn, slot, 0, false);

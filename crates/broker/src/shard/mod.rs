@@ -16,6 +16,7 @@ mod keeping;
 mod messages;
 mod metrics;
 mod produce_wait;
+pub mod standing;
 mod timers;
 mod turn_end;
 

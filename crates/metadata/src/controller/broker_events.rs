@@ -1,5 +1,6 @@
 //! What a broker's coming and going does to partitions.
 
+use platform::{Planted, is_planted};
 use protocol::records::metadata::{BrokerRegistrationChangeRecord, MetadataRecord};
 use types::Uuid;
 
@@ -30,7 +31,9 @@ impl Controller {
                 || (eligible_too && partition.eligible_leader_replicas.contains(&broker))
         };
         self.changes(|topic, index, partition| {
-            if !concerned(partition) {
+            let others_lead = partition.leader != broker && partition.leader != NO_LEADER;
+            let is_kept = others_lead && why == Leaving::Fenced && is_planted(Planted::FencedKeptInSync);
+            if !concerned(partition) || is_kept {
                 return None;
             }
             self.leave_partition(topic, index, partition, broker, why)

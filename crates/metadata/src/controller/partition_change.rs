@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use platform::{Planted, is_planted};
 use protocol::records::metadata::{MetadataRecord, PartitionChangeRecord};
 use types::Uuid;
 
@@ -171,7 +172,8 @@ impl<'a> PartitionChange<'a> {
     fn is_valid(&self, id: i32) -> bool {
         let in_sync = self.isr.contains(&id);
         let eligible = self.isr.is_empty() && self.surroundings.elr_enabled && self.elr.contains(&id);
-        (in_sync || eligible) && self.is_acceptable(id)
+        let any = self.surroundings.leaving.is_some() && is_planted(Planted::ElectedOutsideInSync);
+        (in_sync || eligible || any) && self.is_acceptable(id)
     }
 
     fn choose(&self) -> Elected {

@@ -1,5 +1,6 @@
 //! One partition as the metadata log has it.
 
+use platform::{Planted, is_planted};
 use protocol::records::metadata::{PartitionChangeRecord, PartitionRecord};
 use types::Uuid;
 
@@ -122,7 +123,8 @@ impl Partition {
         }
         if change.leader != NO_LEADER_CHANGE {
             next.leader = change.leader;
-            next.leader_epoch = next.leader_epoch.saturating_add(1);
+            let is_bumped = next.leader == NO_LEADER || !is_planted(Planted::EpochReused);
+            next.leader_epoch = next.leader_epoch.saturating_add(i32::from(is_bumped));
         }
         if change.leader_recovery_state != -1 {
             next.leader_recovery_state = recovery_state(change.leader_recovery_state)?;

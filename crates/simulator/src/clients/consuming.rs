@@ -81,6 +81,7 @@ impl Consuming {
                 high_watermark_before: 0,
                 min_bytes_is_one: true,
                 power_losses: *power_losses,
+                epoch: reading::epoch_of(api, id),
             };
             asked.insert(id, ((name.clone(), *partition), asked_of));
         }

@@ -71,6 +71,7 @@ impl Fetcher {
             high_watermark_before: self.positions.get(&id).map_or(0, |position| position.high_watermark),
             min_bytes_is_one: min_bytes == 1,
             power_losses: self.positions.get(&id).map_or(0, |position| position.power_losses),
+            epoch: reading::epoch_of(api, id),
         }
     }
 
@@ -265,7 +266,7 @@ impl Fetcher {
                 }
                 let (offset, floor) = (answer.offset, asked[&id].floor);
                 let bound = api.model.log(id).end_bound;
-                let floor = if api.model.is_cluster { 0 } else { floor };
+                let floor = if reading::is_bound(api, id, &asked[&id]) { floor } else { 0 };
                 if sentinel == -1 && (offset < floor || offset > bound) {
                     api.model.violation(format!(
                         "the end of {id} is said to be {offset}; {floor} was shown before, {bound} sent"

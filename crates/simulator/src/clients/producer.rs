@@ -12,8 +12,8 @@ use types::TopicIdPartition;
 use super::Program;
 use crate::commands::{Api, Reply};
 use crate::content::{self, Sender};
-use crate::invariants::contents;
 use crate::invariants::liveness::Standing;
+use crate::invariants::{contents, promptness};
 use crate::model::{Model, Sent};
 
 /// Batches of one partition without an answer, as Kafka's own client has.
@@ -224,6 +224,10 @@ impl Producer {
 
     fn on_produced(&mut self, api: &mut Api<'_>, reply: &Reply) {
         let Response::Produce(response) = &reply.response else { return };
+        let errors = response.responses.iter().flat_map(|topic| &topic.partition_responses);
+        if api.model.is_cluster && errors.into_iter().all(|answer| answer.error_code == 0) {
+            promptness::check_produce(api.model, reply.sent_at, api.now);
+        }
         let mut batches = self.requests.remove(&reply.correlation).unwrap_or_default();
         for topic in &response.responses {
             for answer in &topic.partition_responses {
@@ -309,7 +313,9 @@ impl Producer {
             return;
         }
         let sent = &mut api.model.sent[number as usize];
-        sent.acknowledged_at.get_or_insert(api.now);
+        if !api.model.is_cluster || self.acks == -1 {
+            sent.acknowledged_at.get_or_insert(api.now);
+        }
         let (count, flushed) = (i64::from(sent.count), sent.nature.flushed);
         api.coverage.acknowledged_records += count as u64;
         if !api.model.is_cluster || self.acks == -1 {

@@ -19,6 +19,20 @@ pub struct Asked {
     pub high_watermark_before: i64,
     pub min_bytes_is_one: bool,
     pub power_losses: u64,
+    /// The epoch in which the node that is asked leads, where nobody leads in a newer one.
+    pub epoch: Option<i32>,
+}
+
+/// The epoch in which the node that a client is connected to leads, where nobody leads in a newer one.
+pub fn epoch_of(api: &Api<'_>, id: TopicIdPartition) -> Option<i32> {
+    let (epoch, leader) = api.model.replicas.newest(id)?;
+    (Some(leader) == api.machine).then_some(epoch)
+}
+
+/// Whether an answer may be held against all that was known when it was asked for: from a node that is alone, or that
+/// has led all the while in a cluster whose disks lose nothing.
+pub fn is_bound(api: &Api<'_>, id: TopicIdPartition, asked: &Asked) -> bool {
+    !api.model.is_cluster || api.model.is_strict && asked.epoch.is_some() && epoch_of(api, id) == asked.epoch
 }
 
 /// Holds an answer without an error against everything; gives the next offset.
@@ -54,7 +68,7 @@ pub fn check(api: &mut Api<'_>, id: TopicIdPartition, asked: &Asked, data: &Part
         let log = api.model.log(id);
         log.synced_end = log.synced_end.max(end);
     }
-    if asked.min_bytes_is_one && !api.model.is_cluster {
+    if asked.min_bytes_is_one && is_bound(api, id, asked) {
         promptness::check(api.model, id, asked.offset, asked.sent_at, api.now);
     }
     next

@@ -54,6 +54,23 @@ impl Images {
         })
     }
 
+    /// Who leads others has none of the fenced beside him.
+    pub fn check_in_sync(image: &MetadataImage) -> Option<String> {
+        let is_fenced = |id: &i32| image.cluster.broker(*id).is_none_or(|broker| broker.fenced);
+        for topic in image.topics.iter() {
+            for (index, partition) in topic.partitions.iter().filter(|(_, one)| one.leader >= 0) {
+                if let Some(fenced) = partition.in_sync_replicas.iter().find(|id| is_fenced(id)) {
+                    let (leader, in_sync) = (partition.leader, &partition.in_sync_replicas);
+                    return Some(format!(
+                        "{}-{index} is led by {leader} with {in_sync:?} in sync, and {fenced} is fenced",
+                        topic.name
+                    ));
+                }
+            }
+        }
+        None
+    }
+
     /// Nobody has shown one as new.
     pub fn is_news(&self, offset: i64) -> bool {
         self.shown.values().all(|shown| *shown < offset)

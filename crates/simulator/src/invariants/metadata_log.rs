@@ -18,6 +18,10 @@ pub struct MetadataLog {
     /// By first offset.
     committed: BTreeMap<i64, Entry>,
     leaders: BTreeMap<i32, i32>,
+    /// Where each epoch's leader has begun.
+    starts: BTreeMap<i32, i64>,
+    /// The end of what any leader has said to be committed.
+    told: i64,
 }
 
 /// What was read of the log.
@@ -47,6 +51,18 @@ impl MetadataLog {
             }
         }
         Ok(last)
+    }
+
+    /// A leader says what is committed: of earlier epochs nothing before a record of its own is.
+    pub fn told(&mut self, epoch: i32, committed: i64, whose: &str) -> Result<(), String> {
+        let before = self.told;
+        self.told = committed.max(before);
+        match self.starts.get(&epoch) {
+            Some(start) if committed > before && committed <= *start => Err(format!(
+                "{whose} leads in epoch {epoch} from {start} on and says that {committed} is committed; {before} was"
+            )),
+            _ => Ok(()),
+        }
     }
 
     fn check_committed(&mut self, base: i64, entry: Entry, whose: &str) -> Result<(), String> {
@@ -92,6 +108,7 @@ impl MetadataLog {
                 ControlRecord::decode(record.key.unwrap_or_default(), record.value.unwrap_or_default());
             if let Ok(Some(ControlRecord::LeaderChange(change))) = decoded {
                 self.claim(epoch, change.leader_id.0, whose)?;
+                self.starts.entry(epoch).or_insert(batch.base_offset().0);
             }
         }
         Ok(())

@@ -12,5 +12,7 @@ pub mod metadata_log;
 pub mod ownership;
 pub mod producers;
 pub mod promptness;
+pub mod reigns;
 pub mod replies;
 pub mod topics;
+pub mod votes;

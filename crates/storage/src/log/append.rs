@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::io::IoSlice;
 
+use platform::{Planted, is_planted};
 use records::control::{ControlRecord, ControlType, EndTransactionMarker, control_batch};
 use records::{
     Batch, BatchOptions, Batches, Compression, Header, PatchedHeader, RebuildError, RebuildOptions, Refusal,
@@ -225,6 +226,9 @@ impl Log {
         self.write_to_active(&mut [IoSlice::new(bytes)])?;
         for batch in Batches::new(bytes).flatten() {
             self.note_written(&batch.header(), batch.payload())?;
+        }
+        if is_planted(Planted::FollowerForgetsProducers) {
+            self.producers.clear();
         }
         Ok(run)
     }

@@ -1,0 +1,65 @@
+//! A voter gives one vote in an epoch, whatever happens to it meanwhile.
+
+use std::collections::BTreeMap;
+
+use crate::world::MachineIndex;
+
+/// What a candidate has asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked {
+    pub epoch: i32,
+    pub candidate: i32,
+}
+
+#[derive(Default)]
+pub struct Votes {
+    /// By connection and number of the request.
+    asked: BTreeMap<(u64, i32), Asked>,
+    /// By voter and epoch.
+    given: BTreeMap<(MachineIndex, i32), i32>,
+}
+
+impl Votes {
+    /// Pre-votes bind nobody and are not told here.
+    pub fn asked(&mut self, connection: u64, correlation: i32, asked: Asked) {
+        self.asked.insert((connection, correlation), asked);
+    }
+
+    /// The voter's answer.
+    pub fn answered(
+        &mut self,
+        connection: u64,
+        correlation: i32,
+        voter: MachineIndex,
+        granted: bool,
+    ) -> Result<(), String> {
+        let Some(asked) = self.asked.remove(&(connection, correlation)).filter(|_| granted) else {
+            return Ok(());
+        };
+        match *self.given.entry((voter, asked.epoch)).or_insert(asked.candidate) {
+            known if known != asked.candidate => Err(format!(
+                "node {voter} votes for {known} and for {} in epoch {}",
+                asked.candidate, asked.epoch
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_vote_an_epoch() {
+        for (second, granted, holds) in
+            [((5, 1), true, true), ((5, 2), true, false), ((5, 2), false, true), ((6, 2), true, true)]
+        {
+            let mut votes = Votes::default();
+            votes.asked(1, 1, Asked { epoch: 5, candidate: 1 });
+            assert!(votes.answered(1, 1, 0, true).is_ok());
+            votes.asked(2, 1, Asked { epoch: second.0, candidate: second.1 });
+            assert_eq!(votes.answered(2, 1, 0, granted).is_ok(), holds, "{second:?}");
+        }
+    }
+}
