@@ -1,6 +1,8 @@
 //! Brokers whose process has died are known at once, not only when their session ends. The active controller knows
 //! which connection a broker's heartbeats come on; when that one closes it tries the broker's listener. Refused, or not
-//! there in `barnabas.broker.probe.timeout.ms`: it is fenced. A new active controller tries all of them once, since it
+//! there in `barnabas.broker.probe.timeout.ms`: it is fenced. A process that is ending may still listen when its
+//! connections have closed already, so a connection that comes about is watched for a while, and one that closes is
+//! followed by another try. A new active controller tries all of them once, since it
 //! had no connection that could close. A broker that hangs or is cut off closes nothing: its session ends it.
 
 use std::collections::BTreeMap;
@@ -16,10 +18,18 @@ const LANE: u8 = 3;
 /// A broker and its epoch.
 type Key = (i32, i64);
 
+/// How many connections in a row may close before the broker, which listens after all, is left alone.
+const TRIES: u8 = 5;
+/// A connection is watched for so many times what it may take to come about.
+const WATCHED: u64 = 10;
+
 #[derive(Debug)]
 struct Probe {
     broker: Key,
     deadline_us: u64,
+    /// Connections that closed before this one.
+    tries: u8,
+    connected: bool,
 }
 
 /// See the head of the file.
@@ -52,24 +62,30 @@ impl Absent {
         (!self.speakers.values().any(|other| *other == broker)).then_some(broker)
     }
 
-    fn probe(&mut self, broker: Key, address: Address, turn: &mut Turn<'_>) {
+    fn probe(&mut self, broker: Key, tries: u8, address: Address, turn: &mut Turn<'_>) {
         if self.timeout_us == 0 || self.probes.values().any(|probe| probe.broker == broker) {
             return;
         }
         self.last_connection += 1;
         let connection = ConnectionId::dialed(LANE, self.last_connection);
         let deadline_us = turn.now.monotonic_us.saturating_add(self.timeout_us);
-        self.probes.insert(connection, Probe { broker, deadline_us });
+        self.probes.insert(connection, Probe { broker, deadline_us, tries, connected: false });
         turn.effects.push(Effect::Dial { connection, address });
     }
 
+    fn connected(&mut self, connection: ConnectionId, now_us: u64) {
+        if let Some(probe) = self.probes.get_mut(&connection) {
+            probe.connected = true;
+            probe.deadline_us = now_us.saturating_add(self.timeout_us.saturating_mul(WATCHED));
+        }
+    }
+
     /// The probes whose time is over.
-    fn take_late(&mut self, now_us: u64) -> Vec<(ConnectionId, Key)> {
-        let late = |probe: &Probe| probe.deadline_us <= now_us;
-        let found: Vec<_> =
-            self.probes.iter().filter(|(_, p)| late(p)).map(|(id, probe)| (*id, probe.broker)).collect();
-        self.probes.retain(|_, probe| !late(probe));
-        found
+    fn take_late(&mut self, now_us: u64) -> BTreeMap<ConnectionId, Probe> {
+        let (late, others) =
+            std::mem::take(&mut self.probes).into_iter().partition(|(_, probe)| probe.deadline_us <= now_us);
+        self.probes = others;
+        late
     }
 }
 
@@ -79,18 +95,21 @@ impl Quorum {
         let ours = |connection: &ConnectionId| connection.is_dialed() && connection.lane() == LANE;
         match event {
             Event::Dialed { connection } if ours(&connection) => {
-                // somebody is there
-                if self.absent.probes.remove(&connection).is_some() {
-                    turn.effects.push(Effect::Close { connection });
-                }
+                self.absent.connected(connection, turn.now.monotonic_us);
             }
             Event::DialFailed { connection, reason } if ours(&connection) => {
                 if let Some(probe) = self.absent.probes.remove(&connection) {
                     self.fence_absent(probe.broker, &reason, turn);
                 }
             }
-            Event::Frame { connection, .. } | Event::ConnectionClosed { connection } if ours(&connection) => {
+            Event::ConnectionClosed { connection } if ours(&connection) => {
+                if let Some(probe) = self.absent.probes.remove(&connection)
+                    && probe.tries < TRIES
+                {
+                    self.try_broker(probe.broker, probe.tries + 1, turn);
+                }
             }
+            Event::Frame { connection, .. } if ours(&connection) => {}
             other => return Some(other),
         }
         None
@@ -99,7 +118,7 @@ impl Quorum {
     /// A connection of the controller's listener has closed.
     pub(super) fn speaker_closed(&mut self, connection: ConnectionId, turn: &mut Turn<'_>) {
         if let Some(broker) = self.absent.closed(connection) {
-            self.try_broker(broker, turn);
+            self.try_broker(broker, 0, turn);
         }
     }
 
@@ -108,14 +127,14 @@ impl Quorum {
         let Some(active) = &self.active else { return };
         let brokers = active.controller.image().cluster.brokers.values();
         let all: Vec<Key> = brokers.map(|broker| (broker.id, broker.epoch)).collect();
-        all.into_iter().for_each(|broker| self.try_broker(broker, turn));
+        all.into_iter().for_each(|broker| self.try_broker(broker, 0, turn));
     }
 
-    fn try_broker(&mut self, broker: Key, turn: &mut Turn<'_>) {
+    fn try_broker(&mut self, broker: Key, tries: u8, turn: &mut Turn<'_>) {
         if self.is_expected(broker)
             && let Some(address) = self.address_of(broker.0)
         {
-            self.absent.probe(broker, address, turn);
+            self.absent.probe(broker, tries, address, turn);
         }
     }
 
@@ -136,9 +155,12 @@ impl Quorum {
     }
 
     pub(super) fn end_late_probes(&mut self, turn: &mut Turn<'_>) {
-        for (connection, broker) in self.absent.take_late(turn.now.monotonic_us) {
+        for (connection, probe) in self.absent.take_late(turn.now.monotonic_us) {
             turn.effects.push(Effect::Close { connection });
-            self.fence_absent(broker, "no connection in time", turn);
+            // where one came about and lasts, somebody is there
+            if !probe.connected {
+                self.fence_absent(probe.broker, "no connection in time", turn);
+            }
         }
     }
 

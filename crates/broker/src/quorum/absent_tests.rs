@@ -109,6 +109,32 @@ fn a_broker_whose_process_has_died_is_fenced_at_once() {
     }
 }
 
+/// A process that ends closes its connections before its listener: the first probes reach what nobody will accept.
+#[test]
+fn a_probe_that_is_closed_is_followed_by_another() {
+    for (closed, fenced) in [(1, true), (5, true), (6, false)] {
+        let file_system = Arc::new(MemoryFileSystem::new(1));
+        format_directory(&*file_system);
+        let mut node = Node::start(&file_system, 1, 1);
+        let connection = ConnectionId(7);
+        node.join(connection);
+        node.step(Event::ConnectionClosed { connection });
+        for times in 1..=closed {
+            assert_eq!(node.dialed.len(), times);
+            let probe = node.dialed[times - 1].0;
+            node.now_ms += 50;
+            node.step(Event::Dialed { connection: probe });
+            node.step(Event::ConnectionClosed { connection: probe });
+        }
+        let last = node.dialed.last().expect("a probe").0;
+        node.step(Event::DialFailed { connection: last, reason: "refused".into() });
+        assert_eq!(node.is_fenced(), fenced, "{closed} closed");
+        node.now_ms += 2000;
+        node.step(Event::Tick);
+        assert_eq!(node.is_fenced(), fenced, "{closed} closed, later");
+    }
+}
+
 #[test]
 fn a_broker_that_has_another_connection_or_is_fenced_already_is_left_alone() {
     let file_system = Arc::new(MemoryFileSystem::new(1));
