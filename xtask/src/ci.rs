@@ -8,6 +8,8 @@ use crate::{codegen, tidy};
 
 /// The simulator's first seeds, the same in every run; `cargo xtask sim --first` goes on from there.
 const SIMULATED_SEEDS: u64 = 1000;
+/// The same of three nodes.
+const SIMULATED_CLUSTERS: u64 = 50;
 
 pub fn run() -> Result<()> {
     cargo(&["fmt", "--all", "--check"])?;
@@ -15,7 +17,8 @@ pub fn run() -> Result<()> {
     codegen::check()?;
     cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
     test()?;
-    Sim { seeds: Some(SIMULATED_SEEDS), ..Sim::default() }.run()
+    Sim { seeds: Some(SIMULATED_SEEDS), ..Sim::default() }.run()?;
+    Sim { seeds: Some(SIMULATED_CLUSTERS), nodes: Some(3), ..Sim::default() }.run()
 }
 
 /// Installs what the tests need, and passes them all.

@@ -14,6 +14,7 @@ use crate::invariants::images::Images;
 use crate::invariants::metadata_log::MetadataLog;
 use crate::invariants::ownership::Ownership;
 use crate::invariants::reigns::Reigns;
+use crate::invariants::survival::Survival;
 use crate::invariants::votes::Votes;
 use crate::replicas::Reign;
 
@@ -26,6 +27,8 @@ pub struct Nature {
     pub loses_old: bool,
     pub append_time: bool,
     pub recompressed: bool,
+    /// `min.insync.replicas`
+    pub min_in_sync: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +99,7 @@ pub struct Model {
     pub metadata_log: MetadataLog,
     pub votes: Votes,
     pub replicas: Reigns,
+    pub survival: Survival,
     /// Given to producers.
     pub producer_ids: BTreeSet<i64>,
     pub violations: Vec<String>,

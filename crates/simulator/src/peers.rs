@@ -4,7 +4,10 @@
 use broker::Chunk;
 use broker::event::{Address, ConnectionId, Event};
 use bytes::Bytes;
+use platform::FileSystem;
 use protocol::{ApiKey, Reader, Request, RequestHeader, Response};
+
+use raft::QuorumState;
 
 use crate::clients::{CLIENTS, CONTROLLERS};
 use crate::invariants::votes::Asked;
@@ -123,7 +126,9 @@ impl World {
         let Some(Response::Vote(response)) = decoded(question, frame) else { return };
         let mut partitions = response.topics.iter().flat_map(|topic| &topic.partitions);
         let granted = partitions.any(|partition| partition.vote_granted);
-        let found = self.model.votes.answered(id, question.correlation, voter, granted);
+        let path = self.machines[voter].directories[0].join("__cluster_metadata-0/quorum-state");
+        let written = self.files(voter).read(&path).ok().and_then(|bytes| QuorumState::decode(&bytes).ok());
+        let found = self.model.votes.answered(id, question.correlation, (voter, written), granted);
         self.model.violations.extend(found.err());
     }
 

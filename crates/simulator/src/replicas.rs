@@ -40,9 +40,7 @@ impl World {
                 .filter_map(|machine| Some((*machine, self.held(*machine, &id, &name)?)))
                 .collect();
             self.compare_replicas(&name, &reign, &held);
-            if let Some((_, held)) = held.iter().find(|(machine, _)| Some(*machine) == reign.leader)
-                && self.model.is_strict
-            {
+            if let Some((_, held)) = held.iter().find(|(machine, _)| Some(*machine) == reign.leader) {
                 self.check_promised_to_last(id, &name, held);
             }
         }
@@ -84,7 +82,12 @@ impl World {
     fn check_promised_to_last(&mut self, id: TopicIdPartition, name: &str, held: &Held) {
         let loses = self.model.topic(id.topic_id).is_some_and(|topic| topic.nature.loses_old);
         let from = if loses { held.first } else { 0 };
-        let Some(log) = self.model.logs.get(&id) else { return };
+        let found = |base, number| held.seen.batches.binary_search(&(base, number)).is_ok();
+        if let Some((base, number)) = self.model.survival.missing(&id, from, found) {
+            let text = format!("{name}: batch {number} was to survive at {base} and is not there at the end");
+            return self.model.violation(text);
+        }
+        let Some(log) = self.model.logs.get(&id).filter(|_| self.model.is_strict) else { return };
         let is_there = |base: &i64, number: &u32| held.seen.batches.binary_search(&(*base, *number)).is_ok();
         let lost = log.batches.range(from..).find(|(base, number)| !is_there(base, number));
         if let Some((base, number)) = lost {

@@ -50,6 +50,9 @@ impl World {
             self.machines[machine].must_lose_power = false;
         }
         self.model.restarts += 1;
+        if death != Death::Stop {
+            self.model.survival.crashed(machine, &self.model.reigns);
+        }
         self.model.generations.restart();
         // the worst since the last audit counts
         let since = &mut self.machines[machine].death;

@@ -355,6 +355,7 @@ impl World {
             if before.is_some() && reign.leader.is_some() && before != reign.leader {
                 self.coverage.leader_changes += 1;
             }
+            self.model.survival.reign(id, reign);
         }
         self.model.reigns = reigns;
     }

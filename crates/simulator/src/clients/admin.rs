@@ -66,6 +66,7 @@ impl Admin {
             loses_old: !lasting && api.random.one_in(3),
             append_time: api.random.one_in(8),
             recompressed: api.random.one_in(8),
+            min_in_sync: if api.model.is_cluster { 1 + number % 2 } else { 1 },
         };
         let (name, is_reused) = name_for(api, number);
         let comes_again = api.model.topics.iter().any(|topic| topic.name == name);
@@ -84,6 +85,9 @@ impl Admin {
         }
         if nature.recompressed {
             configs.push(("compression.type", ["lz4", "gzip", "zstd"][api.random.below(3) as usize].into()));
+        }
+        if nature.min_in_sync > 1 {
+            configs.push(("min.insync.replicas", nature.min_in_sync.to_string()));
         }
         if api.random.one_in(2) {
             configs.push(("internal.segment.bytes", (1500 + api.random.below(30_000)).to_string()));

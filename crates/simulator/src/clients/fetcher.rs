@@ -299,6 +299,7 @@ fn name_or_id(model: &Model, id: Uuid, version: i16) -> (Str, Uuid) {
 
 impl Program for Fetcher {
     fn wake(&mut self, api: &mut Api<'_>) {
+        let mut is_new = false;
         if !self.connected {
             self.connected = true;
             // where there is more to be read than it has
@@ -312,6 +313,7 @@ impl Program for Fetcher {
             self.uses_session &= self.version >= 7;
             self.forget_session();
             self.positions.values_mut().for_each(|position| position.high_watermark = 0);
+            is_new = api.model.is_cluster && api.random.one_in(2);
         }
         if self.question.is_some() {
             return;
@@ -333,7 +335,7 @@ impl Program for Fetcher {
         let lost: Vec<_> = lost.map(|(id, _)| *id).collect();
         if !lost.is_empty() {
             self.ask_offsets(api, lost);
-        } else if api.random.one_in(20) && !self.positions.is_empty() {
+        } else if (is_new || api.random.one_in(20)) && !self.positions.is_empty() {
             let all = self.positions.keys().filter(|id| api.model.is_led_by(id, api.machine)).copied();
             let all = all.collect();
             self.ask_offsets(api, all);

@@ -321,6 +321,11 @@ impl Producer {
         if !api.model.is_cluster || self.acks == -1 {
             contents::place(api.model, id, base, number, "acknowledgement");
         }
+        if api.model.is_cluster && self.acks == -1 {
+            let nature = api.model.sent[number as usize].nature;
+            let promise = (nature.flushed, nature.min_in_sync);
+            api.model.survival.acknowledged(id, base, number, promise);
+        }
         if flushed {
             let log = api.model.log(id);
             log.synced_end = log.synced_end.max(base + count);

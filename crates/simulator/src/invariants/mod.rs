@@ -14,5 +14,6 @@ pub mod producers;
 pub mod promptness;
 pub mod reigns;
 pub mod replies;
+pub mod survival;
 pub mod topics;
 pub mod votes;

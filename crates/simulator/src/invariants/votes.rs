@@ -1,6 +1,8 @@
-//! A voter gives one vote in an epoch, whatever happens to it meanwhile.
+//! A voter gives one vote in an epoch, whatever happens to it meanwhile: it has written it down before.
 
 use std::collections::BTreeMap;
+
+use raft::QuorumState;
 
 use crate::world::MachineIndex;
 
@@ -30,12 +32,21 @@ impl Votes {
         &mut self,
         connection: u64,
         correlation: i32,
-        voter: MachineIndex,
+        (voter, written): (MachineIndex, Option<QuorumState>),
         granted: bool,
     ) -> Result<(), String> {
         let Some(asked) = self.asked.remove(&(connection, correlation)).filter(|_| granted) else {
             return Ok(());
         };
+        let known = written.map_or(-1, |state| state.epoch.0);
+        let is_written = known > asked.epoch
+            || known == asked.epoch
+                && written.is_some_and(|state| {
+                    state.leader.is_some() || state.vote.is_some_and(|vote| vote.id.0 == asked.candidate)
+                });
+        if !is_written {
+            return Err(format!("node {voter} votes in epoch {} with {written:?} on its disk", asked.epoch));
+        }
         match *self.given.entry((voter, asked.epoch)).or_insert(asked.candidate) {
             known if known != asked.candidate => Err(format!(
                 "node {voter} votes for {known} and for {} in epoch {}",
@@ -48,18 +59,33 @@ impl Votes {
 
 #[cfg(test)]
 mod tests {
+    use raft::ReplicaKey;
+    use types::{LeaderEpoch, NodeId, Uuid};
+
     use super::*;
 
     #[test]
     fn one_vote_an_epoch() {
-        for (second, granted, holds) in
-            [((5, 1), true, true), ((5, 2), true, false), ((5, 2), false, true), ((6, 2), true, true)]
-        {
+        let vote = |(epoch, candidate)| QuorumState {
+            epoch: LeaderEpoch(epoch),
+            leader: None,
+            vote: Some(ReplicaKey::new(NodeId(candidate), Uuid::ZERO)),
+        };
+        for (second, written, granted, holds) in [
+            ((5, 1), (5, 1), true, true),
+            ((5, 2), (5, 2), true, false),
+            ((5, 2), (5, 1), false, true),
+            ((6, 2), (6, 2), true, true),
+            ((6, 2), (7, 1), true, true),
+            ((6, 2), (5, 1), true, false),
+            ((6, 2), (6, 1), true, false),
+        ] {
             let mut votes = Votes::default();
             votes.asked(1, 1, Asked { epoch: 5, candidate: 1 });
-            assert!(votes.answered(1, 1, 0, true).is_ok());
+            assert!(votes.answered(1, 1, (0, Some(vote((5, 1)))), true).is_ok());
             votes.asked(2, 1, Asked { epoch: second.0, candidate: second.1 });
-            assert_eq!(votes.answered(2, 1, 0, granted).is_ok(), holds, "{second:?}");
+            let answer = votes.answered(2, 1, (0, Some(vote(written))), granted);
+            assert_eq!(answer.is_ok(), holds, "{second:?} {written:?}");
         }
     }
 }

@@ -1,0 +1,132 @@
+//! What several nodes have acknowledged on disks that lose what is not synced. With `flush.messages=1` an acks=all record
+//! survives any crashes; else as long as fewer than `min.insync.replicas` of its replicas are unsure at a time: those that
+//! crashed since they were last known to be in sync. The controller takes a killed one, too, for one that has lost records
+//! (KIP-966). Records that were at risk once are not asked for any more.
+
+use std::collections::BTreeMap;
+
+use types::TopicIdPartition;
+
+use crate::replicas::Reign;
+use crate::world::MachineIndex;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unsure {
+    /// Nothing says yet that the controller knows of the crash.
+    Crashed,
+    /// It is out of the in-sync set, and is sure again when it comes back.
+    Out,
+}
+
+#[derive(Default)]
+struct Promises {
+    is_flushed: bool,
+    min_in_sync: usize,
+    replicas: usize,
+    /// By first offset, the batch's number.
+    batches: BTreeMap<i64, u32>,
+    unsure: BTreeMap<MachineIndex, Unsure>,
+}
+
+#[derive(Default)]
+pub struct Survival {
+    partitions: BTreeMap<TopicIdPartition, Promises>,
+}
+
+impl Survival {
+    /// acks=all, and no error.
+    pub fn acknowledged(
+        &mut self,
+        id: TopicIdPartition,
+        base: i64,
+        number: u32,
+        (is_flushed, min_in_sync): (bool, usize),
+    ) {
+        let promises = self.partitions.entry(id).or_default();
+        (promises.is_flushed, promises.min_in_sync) = (is_flushed, min_in_sync);
+        promises.batches.insert(base, number);
+        promises.forget_risky();
+    }
+
+    /// A machine goes down, and not in order.
+    pub fn crashed(&mut self, machine: MachineIndex, reigns: &BTreeMap<TopicIdPartition, Reign>) {
+        for (id, reign) in reigns.iter().filter(|(_, reign)| reign.replicas.contains(&machine)) {
+            let promises = self.partitions.entry(*id).or_default();
+            promises.replicas = reign.replicas.len();
+            promises.unsure.insert(machine, Unsure::Crashed);
+            promises.forget_risky();
+        }
+    }
+
+    /// What the newest image says.
+    pub fn reign(&mut self, id: &TopicIdPartition, reign: &Reign) {
+        let Some(promises) = self.partitions.get_mut(id) else { return };
+        promises.unsure.retain(|machine, unsure| {
+            let is_in = reign.in_sync.contains(machine);
+            let is_back = is_in && *unsure == Unsure::Out;
+            if !is_in {
+                *unsure = Unsure::Out;
+            }
+            !is_back
+        });
+    }
+
+    /// The first that a log lacks, of those that have to be there from an offset on.
+    pub fn missing(
+        &self,
+        id: &TopicIdPartition,
+        from: i64,
+        is_there: impl Fn(i64, u32) -> bool,
+    ) -> Option<(i64, u32)> {
+        let promises = self.partitions.get(id)?;
+        let mut batches = promises.batches.range(from..).map(|(base, number)| (*base, *number));
+        batches.find(|(base, number)| !is_there(*base, *number))
+    }
+}
+
+impl Promises {
+    fn forget_risky(&mut self) {
+        let enough = self.min_in_sync.min(self.replicas).max(1);
+        if !self.is_flushed && self.unsure.len() >= enough {
+            self.batches.clear();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use types::Uuid;
+
+    use super::*;
+
+    fn reign(in_sync: &[usize]) -> Reign {
+        Reign { leader: in_sync.first().copied(), replicas: vec![0, 1, 2], in_sync: in_sync.to_vec() }
+    }
+
+    /// Crashes and in-sync sets; then whether the record has to be there.
+    fn is_promised(flushed: bool, min: usize, events: &[Result<usize, &[usize]>]) -> bool {
+        let id = TopicIdPartition { topic_id: Uuid([1; 16]), partition: 0 };
+        let mut survival = Survival::default();
+        survival.acknowledged(id, 5, 1, (flushed, min));
+        for event in events {
+            match event {
+                Ok(machine) => survival.crashed(*machine, &[(id, reign(&[0, 1, 2]))].into()),
+                Err(in_sync) => survival.reign(&id, &reign(in_sync)),
+            }
+        }
+        survival.missing(&id, 0, |_, _| false) == Some((5, 1))
+    }
+
+    #[test]
+    fn what_was_at_risk_is_not_promised() {
+        assert!(is_promised(false, 1, &[]));
+        assert!(!is_promised(false, 1, &[Ok(0)]));
+        assert!(is_promised(false, 2, &[Ok(0)]));
+        assert!(!is_promised(false, 2, &[Ok(0), Ok(1)]));
+        assert!(is_promised(true, 1, &[Ok(0), Ok(1), Ok(2)]));
+        // out of the set and back in it
+        assert!(is_promised(false, 2, &[Ok(0), Err(&[1, 2]), Err(&[1, 2, 0]), Ok(1)]));
+        // the controller has not heard of the crash yet
+        assert!(!is_promised(false, 2, &[Ok(0), Err(&[0, 1, 2]), Ok(1)]));
+    }
+}
