@@ -20,8 +20,10 @@ CLASSES = {
     'features': 'org.apache.kafka.tools.FeatureCommand',
     'get-offsets': 'org.apache.kafka.tools.GetOffsetShell',
     'groups': 'org.apache.kafka.tools.GroupsCommand',
+    'leader-election': 'org.apache.kafka.tools.LeaderElectionCommand',
     'log-dirs': 'org.apache.kafka.tools.LogDirsCommand',
     'metadata-quorum': 'org.apache.kafka.tools.MetadataQuorumCommand',
+    'reassign-partitions': 'org.apache.kafka.tools.reassign.ReassignPartitionsCommand',
     'storage': 'kafka.tools.StorageTool',
     'topics': 'org.apache.kafka.tools.TopicCommand',
 }
@@ -67,13 +69,16 @@ def settled(text, names, said=False):
         text = text.replace(name.replace('@', 'K'), name).replace(name.replace('@', 'B'), name)
     text = re.sub(r'(?<![\w-])[A-Za-z0-9_-]{21}[AQgw](?![\w-])', 'ID', text)
     text = re.sub(r'(HighWatermark: +|Epoch: +|MaxFollowerLag\w*: +)\d+', r'\1N', text)
+    # the end of the metadata log, and when it was fetched
+    text = re.sub(r'(?m)^(\d+ +\tID\t)\d+', r'\1N', text)
+    text = re.sub(r'\d+ ms ago', 'N ms ago', text)
     text = re.sub(r'\b1[6-9]\d{11}\b', 'TIME', text)
     lines = []
     for line in text.split('\n'):
         if HELP.match(line) and lines or line.startswith('usage:'):
             # of argparse's refusals only the reason counts, however it was broken
             reason = re.search(r'error:\s(.*)', re.sub(r'\s+', ' ', text))
-            lines += [reason.group(1).strip()] if reason else []
+            lines += [reason.group(1).strip().replace('-- ', '--')] if reason else []
             break
         if line.strip() and not ((lines or said) and NOISE.match(line)) and not line.startswith('WARN '):
             # an exception that nobody caught: its message; sets have no order

@@ -20,10 +20,17 @@ Topics and groups, in short:
   groups list|describe|reset|delete
                                             list and describe take --json, for programs
 
+The replicas of a cluster, in short:
+  leaders elect                             gives partitions to the first of their replicas again
+  reassignments list|generate|execute|verify|cancel
+                                            for example: barnabas reassignments execute plan.json
+  quorum describe|replicas                  who leads and follows the metadata log
+
 Kafka's tools, with their own flags (kafka- may be left out):
   kafka-topics  kafka-configs  kafka-consumer-groups  kafka-groups  kafka-get-offsets  kafka-delete-records
   kafka-console-producer  kafka-console-consumer  kafka-log-dirs  kafka-dump-log  kafka-storage  kafka-cluster
-  kafka-features  kafka-metadata-quorum  kafka-broker-api-versions  kafka-producer-perf-test
+  kafka-features  kafka-metadata-quorum  kafka-leader-election  kafka-reassign-partitions
+  kafka-broker-api-versions  kafka-producer-perf-test
   kafka-consumer-perf-test  kafka-e2e-latency  kafka-verifiable-producer  kafka-verifiable-consumer
 
 In a shell:

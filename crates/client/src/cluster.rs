@@ -7,7 +7,9 @@ use std::time::Duration;
 use protocol::ErrorCode;
 use protocol::Str;
 use protocol::messages::metadata_request::MetadataRequestTopic;
-use protocol::messages::{ApiVersionsResponse, FindCoordinatorRequest, MetadataRequest, MetadataResponse};
+use protocol::messages::{
+    ApiVersionsResponse, DescribeClusterRequest, FindCoordinatorRequest, MetadataRequest, MetadataResponse,
+};
 use tokio::time::{Instant, sleep};
 use types::NodeId;
 
@@ -48,6 +50,9 @@ const RECONNECT_PAUSE: Duration = Duration::from_millis(50);
 /// `reconnect.backoff.max.ms`.
 const RECONNECT_PAUSE_MAX: Duration = Duration::from_secs(1);
 
+/// `endpoint_type` of DescribeCluster.
+const CONTROLLERS: i8 = 2;
+
 /// Ends the keys of connections that are for coordinators alone.
 const APART: &str = " coordinator";
 
@@ -80,8 +85,17 @@ impl Cluster {
         self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A connection to any broker: one that is open, else a known broker, else a bootstrap server.
+    /// A connection to any broker: one that is open, else a known broker, else a bootstrap server. Of controllers the
+    /// active one.
     pub async fn any(&self) -> Result<Connection, Error> {
+        if self.inner.config.of_controllers {
+            return self.active_controller().await;
+        }
+        self.nearest().await
+    }
+
+    /// A connection that is open, else to a known node, else to a bootstrap server.
+    async fn nearest(&self) -> Result<Connection, Error> {
         let known = {
             let state = self.state();
             let shared = state.connections.iter().filter(|(key, _)| !key.ends_with(APART));
@@ -100,13 +114,38 @@ impl Cluster {
         Err(last)
     }
 
+    /// Asks a controller which of them is active (KIP-919), anew each time: it may have changed. Waits while there is
+    /// none, up to the request time-out.
+    async fn active_controller(&self) -> Result<Connection, Error> {
+        let deadline = Instant::now() + self.inner.config.request_timeout;
+        for tries in 0.. {
+            let request = DescribeClusterRequest { endpoint_type: CONTROLLERS, ..Default::default() };
+            let response = self.nearest().await?.call(&request).await?;
+            Error::check(response.error_code, response.error_message.as_ref())?;
+            self.state().metadata.merge_controllers(&response);
+            let active = NodeId(response.controller_id);
+            let address = self.state().metadata.brokers.get(&active).map(|node| node.address());
+            if let Some(address) = address {
+                return self.connect(&address).await;
+            }
+            if Instant::now() >= deadline {
+                break;
+            }
+            sleep(self.inner.config.backoff(tries)).await;
+        }
+        Err(Error::TimedOut("no controller is active".to_owned()))
+    }
+
     /// A connection to this broker.
     pub async fn node(&self, id: NodeId) -> Result<Connection, Error> {
         let address = self.state().metadata.brokers.get(&id).map(|b| b.address());
         let address = match address {
             Some(address) => address,
             None => {
-                self.refresh(Some(&[])).await?;
+                match self.inner.config.of_controllers {
+                    true => drop(self.active_controller().await?),
+                    false => drop(self.refresh(Some(&[])).await?),
+                }
                 let state = self.state();
                 let known = state.metadata.brokers.get(&id).map(|b| b.address());
                 known

@@ -9,6 +9,8 @@ use crate::properties::{Properties, Reading, invalid};
 pub struct ClientConfig {
     /// `bootstrap.servers`: `host:port`, tried in order until one answers.
     pub bootstrap_servers: Vec<String>,
+    /// The bootstrap servers are controllers (`bootstrap.controllers`): the active one of them is asked, no broker.
+    pub of_controllers: bool,
     /// `client.id`.
     pub client_id: String,
     /// `request.timeout.ms`.
@@ -31,6 +33,7 @@ impl Default for ClientConfig {
     fn default() -> ClientConfig {
         ClientConfig {
             bootstrap_servers: vec!["localhost:9092".to_owned()],
+            of_controllers: false,
             client_id: String::new(),
             request_timeout: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(10),
@@ -50,6 +53,10 @@ impl ClientConfig {
         let reading = Reading(properties);
         if let Some(servers) = properties.get("bootstrap.servers") {
             config.bootstrap_servers = parse_servers(servers)?;
+        }
+        if let Some(controllers) = properties.get("bootstrap.controllers") {
+            config.bootstrap_servers = parse_servers(controllers)?;
+            config.of_controllers = true;
         }
         reading.text("client.id", &mut config.client_id);
         reading.duration("request.timeout.ms", &mut config.request_timeout)?;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use protocol::ErrorCode;
-use protocol::messages::MetadataResponse;
+use protocol::messages::describe_cluster_response::DescribeClusterBroker;
+use protocol::messages::{DescribeClusterResponse, MetadataResponse};
 use types::{NodeId, Uuid};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +65,18 @@ pub struct Metadata {
 }
 
 impl Metadata {
+    /// Takes who the controllers are and which of them is active.
+    pub fn merge_controllers(&mut self, response: &DescribeClusterResponse) {
+        self.cluster_id = Some(response.cluster_id.to_string());
+        self.controller = (response.controller_id >= 0).then_some(NodeId(response.controller_id));
+        let node = |node: &DescribeClusterBroker| {
+            let rack = node.rack.as_ref().map(|rack| rack.to_string());
+            let id = NodeId(node.broker_id);
+            (id, Broker { id, host: node.host.to_string(), port: node.port, rack })
+        };
+        self.brokers = response.brokers.iter().map(node).collect();
+    }
+
     /// Takes what an answer says: brokers anew, topics beside those known.
     pub fn merge(&mut self, response: &MetadataResponse) {
         self.cluster_id = response.cluster_id.as_ref().map(|id| id.to_string());

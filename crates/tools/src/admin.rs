@@ -27,7 +27,17 @@ pub async fn reach_cluster(cluster: Cluster, call: &str) -> Result<Admin, Stop> 
     let mut said = false;
     for tries in 0.. {
         match cluster.any().await {
-            Ok(_) => break,
+            Ok(node) => {
+                // controllers know no topics: Kafka's client, which asks any broker for them first, stops there
+                if !cluster.config().of_controllers {
+                    node.version(protocol::ApiKey::Metadata)
+                        .map_err(|error| Stop::error(java_text(&error)))?;
+                }
+                break;
+            }
+            Err(error @ Error::Broker(..)) if !error.is_retriable() => {
+                return Err(Stop::error(java_text(&error)));
+            }
             Err(error) if !error.is_retriable() => return Err(error.into()),
             Err(error) if !said => {
                 eprintln!("WARN {error}. The node may not be available yet; trying again.");

@@ -43,12 +43,16 @@ fn tools() -> Vec<Completed> {
                 one.options.extend(arguments.map(|argument| argument.name.to_owned()));
             }
         }
-        if !friendly::verbs(name).is_empty() {
+        if crate::json::KNOWS.contains(name) {
             one.options.push("--json".to_owned());
         }
         one.options.sort_unstable();
         one.options.dedup();
         all.push(one);
+    }
+    // nouns that are not the name of a tool
+    for noun in friendly::nouns().into_iter().filter(|noun| TOOLS.iter().all(|(name, ..)| name != noun)) {
+        all.push(Completed::new(noun, &friendly::verbs(noun), &["--bootstrap-server", "--help"]));
     }
     all
 }

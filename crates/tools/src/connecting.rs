@@ -49,15 +49,19 @@ pub fn key_values(arguments: &[&str], bare: bool) -> Result<Properties, Stop> {
     Ok(found)
 }
 
-/// The properties of --command-config, then those of --command-property, then --bootstrap-server.
+/// The properties of --command-config, then those of --command-property, then --bootstrap-server or --bootstrap-controller.
 pub fn client_properties(parsed: &Parsed) -> Result<Properties, Stop> {
     let mut properties = match parsed.value("command-config")? {
         Some(path) => properties_file(path)?,
         None => Properties::new(),
     };
     properties.extend(key_values(&parsed.values("command-property"), false)?);
-    if let Some(servers) = parsed.value("bootstrap-server")? {
-        properties.insert("bootstrap.servers".to_owned(), servers.to_owned());
+    for (option, key) in
+        [("bootstrap-server", "bootstrap.servers"), ("bootstrap-controller", "bootstrap.controllers")]
+    {
+        if let Some(servers) = parsed.value(option)? {
+            properties.insert(key.to_owned(), servers.to_owned());
+        }
     }
     Ok(properties)
 }

@@ -11,6 +11,14 @@ const FORMS: &[(&str, &str, &str, &[&str])] = &[
     ("groups", "describe", "consumer-groups", &["--describe", "--group", "{}"]),
     ("groups", "delete", "consumer-groups", &["--delete", "--group", "{}"]),
     ("groups", "reset", "consumer-groups", &["--reset-offsets", "--group", "{}"]),
+    ("leaders", "elect", "leader-election", &["--election-type", "preferred", "--all-topic-partitions"]),
+    ("quorum", "describe", "metadata-quorum", &["describe", "--status"]),
+    ("quorum", "replicas", "metadata-quorum", &["describe", "--replication"]),
+    ("reassignments", "list", "reassign-partitions", &["--list"]),
+    ("reassignments", "generate", "reassign-partitions", &["--generate", "--topics-to-move-json-file", "{}"]),
+    ("reassignments", "execute", "reassign-partitions", &["--execute", "--reassignment-json-file", "{}"]),
+    ("reassignments", "verify", "reassign-partitions", &["--verify", "--reassignment-json-file", "{}"]),
+    ("reassignments", "cancel", "reassign-partitions", &["--cancel", "--reassignment-json-file", "{}"]),
 ];
 
 /// The tool and its arguments, where this is a shorter form. A broker on this machine is meant where none is named; a verb
@@ -33,12 +41,19 @@ pub fn tool(noun: &str, arguments: &[String]) -> Option<(&'static str, Vec<Strin
         }
         (options, _) => out.extend(options.iter().map(|option| (*option).to_owned())),
     }
-    let elsewhere = behind.iter().any(|word| word.starts_with("--bootstrap-server"));
+    let elsewhere = behind.iter().any(|word| word.starts_with("--bootstrap-"));
     if !elsewhere {
         out.extend(["--bootstrap-server".to_owned(), "localhost:9092".to_owned()]);
     }
     out.extend(behind.iter().cloned());
     Some((tool, out))
+}
+
+/// All nouns, each once.
+pub fn nouns() -> Vec<&'static str> {
+    let mut nouns: Vec<&str> = FORMS.iter().map(|(noun, ..)| *noun).collect();
+    nouns.dedup();
+    nouns
 }
 
 /// The verbs behind a noun.
@@ -74,6 +89,19 @@ mod tests {
                     "consumer-groups",
                     format!("--reset-offsets --group g {HERE} --all-topics --to-latest"),
                 )),
+            ),
+            (
+                "reassignments",
+                "cancel plan.json --bootstrap-controller h:1",
+                Some((
+                    "reassign-partitions",
+                    "--cancel --reassignment-json-file plan.json --bootstrap-controller h:1".to_owned(),
+                )),
+            ),
+            (
+                "quorum",
+                "replicas --human-readable",
+                Some(("metadata-quorum", format!("describe --replication {HERE} --human-readable"))),
             ),
             ("topics", "--list", None),
             ("topics", "", None),

@@ -11,6 +11,9 @@ use crate::options::Parsed;
 use crate::output::say;
 use crate::{Stop, connecting, consumer_groups, groups, topics};
 
+/// Nouns whose forms take `--json`.
+pub const KNOWS: &[&str] = &["topics", "groups"];
+
 const TOPIC: i8 = 2;
 /// Partitions in one answer.
 const PARTITIONS_MAX: i32 = 2000;

@@ -27,12 +27,15 @@ pub mod health;
 mod interrupted;
 mod java;
 mod json;
+mod json_input;
 mod latencies;
+mod leader_election;
 mod log_dirs;
 mod metadata_quorum;
 mod options;
 mod output;
 mod producer_perf_test;
+mod reassign;
 mod stop;
 mod subcommands;
 mod throttle;
@@ -71,8 +74,10 @@ const TOOLS: &[(&str, Main, Line)] = &[
     ("features", features::main, Line::Words(features::COMMANDS)),
     ("get-offsets", get_offsets::main, Line::Options(&get_offsets::LINE)),
     ("groups", groups::main, Line::Options(&groups::LINE)),
+    ("leader-election", leader_election::main, Line::Options(&leader_election::LINE)),
     ("log-dirs", log_dirs::main, Line::Options(&log_dirs::LINE)),
     ("metadata-quorum", metadata_quorum::main, Line::Words(metadata_quorum::COMMANDS)),
+    ("reassign-partitions", reassign::main, Line::Options(&reassign::LINE)),
     ("topics", topics::main, Line::Options(&topics::LINE)),
 ];
 
@@ -80,13 +85,15 @@ const TOOLS: &[(&str, Main, Line)] = &[
 pub fn run(name: &str, arguments: Vec<OsString>) -> Option<ExitCode> {
     let arguments: Vec<String> =
         arguments.into_iter().map(|argument| argument.to_string_lossy().into_owned()).collect();
-    if let Some((name, mut arguments)) = friendly::tool(name, &arguments) {
-        let before = arguments.len();
-        arguments.retain(|argument| argument != "--json");
-        if arguments.len() < before {
-            return Some(json::main(name, &arguments));
+    if let Some((tool, mut arguments)) = friendly::tool(name, &arguments) {
+        if json::KNOWS.contains(&name) {
+            let before = arguments.len();
+            arguments.retain(|argument| argument != "--json");
+            if arguments.len() < before {
+                return Some(json::main(tool, &arguments));
+            }
         }
-        return Some(find(name)?(arguments));
+        return Some(find(tool)?(arguments));
     }
     Some(find(name)?(arguments))
 }

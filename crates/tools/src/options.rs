@@ -6,7 +6,7 @@ mod parse;
 
 use std::process::ExitCode;
 
-pub use parse::Parsed;
+pub use parse::{Parsed, cannot_parse};
 
 use crate::{Stop, output::say};
 

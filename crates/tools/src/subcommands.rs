@@ -88,9 +88,12 @@ pub fn cluster(arguments: &Arguments) -> Result<Cluster, Stop> {
         Some(path) => connecting::properties_file(path)?,
         None => Default::default(),
     };
-    let servers = arguments.value("--bootstrap-server").or(arguments.value("--bootstrap-controller"));
-    if let Some(servers) = servers {
-        properties.insert("bootstrap.servers".to_owned(), servers.to_owned());
+    for (argument, key) in
+        [("--bootstrap-server", "bootstrap.servers"), ("--bootstrap-controller", "bootstrap.controllers")]
+    {
+        if let Some(servers) = arguments.value(argument) {
+            properties.insert(key.to_owned(), servers.to_owned());
+        }
     }
     Ok(Cluster::new(ClientConfig::from_properties(&properties)?))
 }

@@ -1,6 +1,6 @@
 //! The command line of kafka-configs and which of its options go together.
 
-use client::{ClientConfig, Cluster};
+use client::Cluster;
 
 use crate::Stop;
 use crate::options::{CommandLine, Opt, Parsed, flag, text};
@@ -65,11 +65,7 @@ pub fn check(parsed: &Parsed) -> Result<(), Stop> {
 }
 
 pub fn cluster(parsed: &Parsed) -> Result<Cluster, Stop> {
-    let mut properties = crate::connecting::client_properties(parsed)?;
-    if let Some(servers) = parsed.value("bootstrap-controller")? {
-        properties.insert("bootstrap.servers".to_owned(), servers.to_owned());
-    }
-    Ok(Cluster::new(ClientConfig::from_properties(&properties)?))
+    crate::connecting::cluster(parsed)
 }
 
 /// Exactly one of brokers and controllers; said behind what is wrong with the entities.

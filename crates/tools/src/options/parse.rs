@@ -144,7 +144,7 @@ fn is_argument(text: &str, kind: Kind) -> bool {
     text.len() < 2 || !text.starts_with('-') || (kind != Kind::Text && is_number)
 }
 
-fn cannot_parse(name: &str, value: &str) -> Stop {
+pub fn cannot_parse(name: &str, value: &str) -> Stop {
     Stop::Error(format!("Cannot parse argument '{value}' of option {name}"))
 }
 

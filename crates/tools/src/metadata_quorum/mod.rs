@@ -1,4 +1,6 @@
-//! kafka-metadata-quorum: who leads and follows the metadata log, and taking a controller out of it.
+//! kafka-metadata-quorum: who leads and follows the metadata log, taking a controller into it and out of it.
+
+mod add;
 
 use std::process::ExitCode;
 
@@ -43,7 +45,7 @@ pub const COMMANDS: &[Subcommand] = &[
                 "--bootstrap-controller localhost:9093 --command-config controller.properties add-controller",
             ],
         },
-        run: add,
+        run: add::run,
     },
     Subcommand {
         name: "remove-controller",
@@ -118,14 +120,17 @@ fn show_status(cluster_id: &str, partition: &PartitionData, nodes: &[Node]) {
     let everyone = || partition.current_voters.iter().chain(&partition.observers);
     let leader = everyone().find(|replica| replica.replica_id == partition.leader_id);
     let end = leader.map_or(0, |leader| leader.log_end_offset);
-    let furthest = everyone().min_by_key(|replica| replica.log_end_offset);
-    let lag = furthest.map_or(0, |replica| end.saturating_sub(replica.log_end_offset));
-    let lag_time = match (leader, furthest) {
-        (Some(leader), Some(last)) if lag > 0 && last.last_caught_up_timestamp > 0 => {
+    // the first of several that are as far
+    let last = everyone().min_by_key(|replica| replica.log_end_offset);
+    let lag = last.map_or(0, |replica| end.saturating_sub(replica.log_end_offset));
+    let lag_time = match (leader, last) {
+        (Some(leader), Some(last)) if leader.replica_id == last.replica_id => 0,
+        (Some(leader), Some(last))
+            if leader.last_caught_up_timestamp >= 0 && last.last_caught_up_timestamp >= 0 =>
+        {
             leader.last_caught_up_timestamp.saturating_sub(last.last_caught_up_timestamp)
         }
-        (_, Some(last)) if lag > 0 && last.last_caught_up_timestamp <= 0 => -1,
-        _ => 0,
+        _ => -1,
     };
     let rows = [
         ("ClusterId:", cluster_id.to_owned()),
@@ -204,26 +209,14 @@ fn show_replication(partition: &PartitionData, human: bool) {
     tabbed(&rows);
 }
 
-/// Columns padded to the widest cell but the last, each followed by a tab.
+/// Columns padded to the widest cell, each followed by a tab.
 fn tabbed(rows: &[Vec<String>]) {
     let width =
         |column: usize| rows.iter().filter_map(|row| row.get(column)).map(String::len).max().unwrap_or(0);
     for row in rows {
-        let cells = row.iter().enumerate().map(|(column, cell)| match column + 1 == row.len() {
-            true => format!("{cell}\t"),
-            false => format!("{cell:0$}\t", width(column)),
-        });
+        let cells = row.iter().enumerate().map(|(column, cell)| format!("{cell:0$}\t", width(column)));
         say!("{}", cells.collect::<String>());
     }
-}
-
-fn add(arguments: &Arguments) -> Result<(), Stop> {
-    subcommands::cluster(arguments)?;
-    if !arguments.has("--command-config") {
-        let text = "You must supply the configuration file of the controller you are adding when using add-controller.";
-        return Err(Stop::error(text));
-    }
-    Err(Stop::error("add-controller is not supported yet."))
 }
 
 fn remove(arguments: &Arguments) -> Result<(), Stop> {
