@@ -24,6 +24,7 @@ CLASSES = {
     'log-dirs': 'org.apache.kafka.tools.LogDirsCommand',
     'metadata-quorum': 'org.apache.kafka.tools.MetadataQuorumCommand',
     'reassign-partitions': 'org.apache.kafka.tools.reassign.ReassignPartitionsCommand',
+    'replica-verification': 'org.apache.kafka.tools.ReplicaVerificationTool',
     'storage': 'kafka.tools.StorageTool',
     'topics': 'org.apache.kafka.tools.TopicCommand',
 }

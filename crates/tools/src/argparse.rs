@@ -19,6 +19,8 @@ pub struct ArgumentLine {
 pub struct Argument {
     /// With its dashes.
     pub name: &'static str,
+    /// One letter with its dash, or none.
+    pub short: &'static str,
     /// What its value is called; none for a switch.
     pub value: &'static str,
     pub about: &'static str,
@@ -29,7 +31,7 @@ pub struct Argument {
 }
 
 pub const fn value(name: &'static str, value: &'static str, about: &'static str) -> Argument {
-    Argument { name, value, about, required: false, many: false, choices: &[] }
+    Argument { name, short: "", value, about, required: false, many: false, choices: &[] }
 }
 
 pub const fn switch(name: &'static str, about: &'static str) -> Argument {
@@ -37,6 +39,19 @@ pub const fn switch(name: &'static str, about: &'static str) -> Argument {
 }
 
 impl Argument {
+    pub const fn or(mut self, short: &'static str) -> Argument {
+        self.short = short;
+        self
+    }
+
+    /// All its names.
+    fn names(&self) -> String {
+        match self.short {
+            "" => self.name.to_owned(),
+            short => format!("{}/{short}", self.name),
+        }
+    }
+
     pub const fn required(mut self) -> Argument {
         self.required = true;
         self
@@ -57,6 +72,8 @@ impl Argument {
 #[derive(Clone, Debug, Default)]
 pub struct Arguments {
     given: Vec<(&'static str, Vec<String>)>,
+    /// How arguments with a short name are called in refusals.
+    names: Vec<(&'static str, String)>,
 }
 
 /// A whole tool: a line without arguments is taken for a cry for help.
@@ -98,9 +115,15 @@ pub fn complain(program: &str, usage: &str, text: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
+/// Refuses a command line that is read elsewhere.
+pub fn refuse(line: &ArgumentLine, text: &str) -> ExitCode {
+    complain(line.program, &usage(line), text)
+}
+
 impl Arguments {
     pub fn parse(table: &[Argument], arguments: &[String]) -> Result<Arguments, Stop> {
-        let mut parsed = Arguments::default();
+        let names = table.iter().map(|argument| (argument.name, argument.names())).collect();
+        let mut parsed = Arguments { given: Vec::new(), names };
         let mut rest = arguments;
         while let Some((first, behind)) = rest.split_first() {
             rest = behind;
@@ -123,7 +146,7 @@ impl Arguments {
             parsed.given.push((argument.name, values));
         }
         match table.iter().find(|argument| argument.required && !parsed.has(argument.name)) {
-            Some(missing) => Err(Stop::usage(format!("argument {} is required", missing.name))),
+            Some(missing) => Err(Stop::usage(format!("argument {} is required", missing.names()))),
             None => Ok(parsed),
         }
     }
@@ -154,22 +177,31 @@ impl Arguments {
         let Some(text) = self.value(name) else { return Ok(None) };
         text.parse().map(Some).map_err(|_| {
             let why = format!("could not convert '{text}' to {kind} (For input string: \"{text}\")");
-            Stop::usage(format!("argument {name}: {why}"))
+            Stop::usage(format!("argument {}: {why}", self.shown(name)))
         })
     }
 
     /// Refuses two arguments that say the same.
     pub fn exclusive(&self, names: &[&str], required: bool) -> Result<(), Stop> {
-        let given: Vec<&&str> = names.iter().filter(|name| self.has(name)).collect();
+        let given = self.given.iter().map(|(name, _)| *name).filter(|name| names.contains(name));
+        let mut given: Vec<&str> = given.collect();
+        given.dedup();
         match given.as_slice() {
             [first, second, ..] => {
+                let (first, second) = (self.shown(first), self.shown(second));
                 Err(Stop::usage(format!("argument {second}: not allowed with argument {first}")))
             }
             [] if required => {
+                let names: Vec<String> = names.iter().map(|name| self.shown(name)).collect();
                 Err(Stop::usage(format!("one of the arguments {} is required", names.join(" "))))
             }
             _ => Ok(()),
         }
+    }
+
+    fn shown(&self, name: &str) -> String {
+        let found = self.names.iter().find(|(of, _)| *of == name);
+        found.map_or_else(|| name.to_owned(), |(_, names)| names.clone())
     }
 }
 
@@ -179,7 +211,7 @@ fn is_name(argument: &str) -> bool {
 }
 
 fn find<'a>(table: &'a [Argument], name: &str, whole: &str) -> Result<&'a Argument, Stop> {
-    if let Some(exact) = table.iter().find(|argument| argument.name == name) {
+    if let Some(exact) = table.iter().find(|argument| argument.name == name || argument.short == name) {
         return Ok(exact);
     }
     let begun = |argument: &&Argument| name.len() > 2 && argument.name.starts_with(name);
@@ -195,7 +227,7 @@ fn find<'a>(table: &'a [Argument], name: &str, whole: &str) -> Result<&'a Argume
 }
 
 fn check_values(argument: &Argument, values: &[String]) -> Result<(), Stop> {
-    let name = argument.name;
+    let name = argument.names();
     if values.is_empty() {
         let expected = if argument.many { "at least one argument" } else { "one argument" };
         return Err(Stop::usage(format!("argument {name}: expected {expected}")));
@@ -236,7 +268,8 @@ fn left(argument: &Argument) -> String {
     }
 }
 
-fn help(line: &ArgumentLine) -> String {
+/// The help text.
+pub fn help(line: &ArgumentLine) -> String {
     let mut out =
         format!("{}\n\n{}\n\narguments:\n  -h, --help\n      Print this help.\n", usage(line), line.about);
     for argument in line.arguments {

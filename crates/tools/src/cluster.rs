@@ -12,7 +12,10 @@ use crate::connecting::block_on;
 use crate::output::say;
 use crate::subcommands::{self, CONFIG, CONTROLLER, SERVER, Subcommand};
 
-const OLD_CONFIG: crate::argparse::Argument = value("--config", "file", "The old name of --command-config.");
+const OLD_CONFIG: crate::argparse::Argument =
+    value("--config", "file", "The old name of --command-config.").or("-c");
+const SERVERS: crate::argparse::Argument = SERVER.or("-b");
+const CONTROLLERS: crate::argparse::Argument = CONTROLLER.or("-C");
 
 pub const COMMANDS: &[Subcommand] = &[
     Subcommand {
@@ -20,7 +23,7 @@ pub const COMMANDS: &[Subcommand] = &[
         line: &ArgumentLine {
             program: "kafka-cluster",
             about: "Prints the id of the cluster.",
-            arguments: &[SERVER, CONTROLLER, CONFIG, OLD_CONFIG],
+            arguments: &[SERVERS, CONTROLLERS, CONFIG, OLD_CONFIG],
             examples: &["cluster-id --bootstrap-server localhost:9092"],
         },
         run: cluster_id,
@@ -31,11 +34,11 @@ pub const COMMANDS: &[Subcommand] = &[
             program: "kafka-cluster",
             about: "Makes the cluster forget a broker that is gone for good.",
             arguments: &[
-                SERVER,
-                CONTROLLER,
+                SERVERS,
+                CONTROLLERS,
                 CONFIG,
                 OLD_CONFIG,
-                value("--id", "ID", "The broker.").required(),
+                value("--id", "ID", "The broker.").or("-i").required(),
             ],
             examples: &["unregister --bootstrap-server localhost:9092 --id 3"],
         },
@@ -47,8 +50,8 @@ pub const COMMANDS: &[Subcommand] = &[
             program: "kafka-cluster",
             about: "Prints the endpoints of the brokers or controllers.",
             arguments: &[
-                SERVER,
-                CONTROLLER,
+                SERVERS,
+                CONTROLLERS,
                 CONFIG,
                 OLD_CONFIG,
                 switch("--include-fenced-brokers", "Fenced brokers too."),
@@ -60,9 +63,7 @@ pub const COMMANDS: &[Subcommand] = &[
 ];
 
 pub fn main(arguments: Vec<String>) -> ExitCode {
-    let short =
-        [("-b", "--bootstrap-server"), ("-C", "--bootstrap-controller"), ("-c", "--config"), ("-i", "--id")];
-    subcommands::main("kafka-cluster", COMMANDS, &short, arguments)
+    subcommands::main("kafka-cluster", COMMANDS, arguments)
 }
 
 fn ask(arguments: &Arguments, include_fenced_brokers: bool) -> Result<DescribeClusterResponse, Stop> {

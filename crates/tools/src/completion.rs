@@ -60,7 +60,17 @@ fn tools() -> Vec<Completed> {
 /// The script of a shell; `own` are the commands that are no tools of Kafka. None for a shell that is not known.
 pub fn script(shell: &str, own: &[Completed]) -> Option<String> {
     let mut all = own.to_vec();
-    all.extend(tools());
+    for tool in tools() {
+        match all.iter_mut().find(|one| one.name == tool.name) {
+            Some(one) => {
+                one.words.extend(tool.words);
+                one.options.extend(tool.options);
+                one.options.sort_unstable();
+                one.options.dedup();
+            }
+            None => all.push(tool),
+        }
+    }
     all.sort_by(|a, b| a.name.cmp(&b.name));
     Some(match shell {
         "bash" => bash(&all),

@@ -79,10 +79,10 @@ fn is_of_consumers(group: &ListedGroup, kind: &str) -> bool {
 
 fn show(groups: &[ListedGroup]) {
     let width = groups.iter().map(|group| group.group_id.chars().count()).max().unwrap_or(0).max(20);
-    say!("{:width$} {:20} {:20}", "GROUP", "TYPE", "PROTOCOL");
+    say!("{:width$} {:width$} {:width$}", "GROUP", "TYPE", "PROTOCOL");
     for group in groups {
         say!(
-            "{:width$} {:20} {:20} ",
+            "{:width$} {:width$} {:width$} ",
             group.group_id.as_str(),
             crate::consumer_groups::kind(group),
             group.protocol_type.as_str()

@@ -32,10 +32,12 @@ mod latencies;
 mod leader_election;
 mod log_dirs;
 mod metadata_quorum;
+mod metadata_shell;
 mod options;
 mod output;
 mod producer_perf_test;
 mod reassign;
+mod replica_verification;
 mod stop;
 mod subcommands;
 mod throttle;
@@ -77,7 +79,9 @@ const TOOLS: &[(&str, Main, Line)] = &[
     ("leader-election", leader_election::main, Line::Options(&leader_election::LINE)),
     ("log-dirs", log_dirs::main, Line::Options(&log_dirs::LINE)),
     ("metadata-quorum", metadata_quorum::main, Line::Words(metadata_quorum::COMMANDS)),
+    ("metadata-shell", metadata_shell::main, Line::Arguments(&metadata_shell::LINE)),
     ("reassign-partitions", reassign::main, Line::Options(&reassign::LINE)),
+    ("replica-verification", replica_verification::main, Line::Options(&replica_verification::LINE)),
     ("topics", topics::main, Line::Options(&topics::LINE)),
 ];
 

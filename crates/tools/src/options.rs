@@ -105,4 +105,4 @@ pub fn main(line: &CommandLine, arguments: Vec<String>, run: fn(&Parsed) -> Resu
 }
 
 /// What `--version` says: the Kafka whose tools these are like, as scripts expect.
-const VERSION: &str = "4.3.1";
+pub const VERSION: &str = "4.3.1";

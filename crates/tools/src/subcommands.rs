@@ -14,19 +14,8 @@ pub struct Subcommand {
     pub run: fn(&Arguments) -> Result<(), Stop>,
 }
 
-/// `short` are one-letter names and what they stand for.
-pub fn main(
-    program: &str,
-    commands: &[Subcommand],
-    short: &[(&str, &str)],
-    arguments: Vec<String>,
-) -> ExitCode {
+pub fn main(program: &str, commands: &[Subcommand], mut arguments: Vec<String>) -> ExitCode {
     let names: Vec<&str> = commands.iter().map(|command| command.name).collect();
-    let whole = |argument: &String| {
-        let long = short.iter().find(|(letter, _)| letter == argument);
-        long.map_or_else(|| argument.clone(), |(_, long)| (*long).to_owned())
-    };
-    let mut arguments: Vec<String> = arguments.iter().map(whole).collect();
     let found = arguments.iter().position(|argument| names.contains(&argument.as_str()));
     let Some(at) = found else {
         let usage = format!("usage: {program} [-h] {{{}}} ...", names.join(","));

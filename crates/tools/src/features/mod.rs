@@ -104,7 +104,7 @@ pub const COMMANDS: &[Subcommand] = &[
 ];
 
 pub fn main(arguments: Vec<String>) -> ExitCode {
-    subcommands::main("kafka-features", COMMANDS, &[], arguments)
+    subcommands::main("kafka-features", COMMANDS, arguments)
 }
 
 /// Refuses a line that names neither brokers nor controllers.

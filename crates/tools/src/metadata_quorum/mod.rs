@@ -56,8 +56,9 @@ pub const COMMANDS: &[Subcommand] = &[
                 SERVER,
                 CONTROLLER,
                 CONFIG,
-                value("--controller-id", "CONTROLLER_ID", "The controller.").required(),
+                value("--controller-id", "CONTROLLER_ID", "The controller.").or("-i").required(),
                 value("--controller-directory-id", "CONTROLLER_DIRECTORY_ID", "Its directory's id.")
+                    .or("-d")
                     .required(),
                 switch("--dry-run", "Only says what would be done."),
             ],
@@ -68,8 +69,7 @@ pub const COMMANDS: &[Subcommand] = &[
 ];
 
 pub fn main(arguments: Vec<String>) -> ExitCode {
-    let short = [("-i", "--controller-id"), ("-d", "--controller-directory-id"), ("-s", "--status")];
-    subcommands::main("kafka-metadata-quorum", COMMANDS, &short, arguments)
+    subcommands::main("kafka-metadata-quorum", COMMANDS, arguments)
 }
 
 fn describe(arguments: &Arguments) -> Result<(), Stop> {
