@@ -40,7 +40,7 @@ fn refuse(text: &str) -> ExitCode {
 }
 
 /// What is no tool of Kafka.
-fn own() -> [Completed; 7] {
+fn own() -> [Completed; 8] {
     [
         Completed::new("server", &[], &["--daemon", "--help", "--override"]),
         Completed::new("check-config", &[], &["--help", "--override"]),
@@ -57,6 +57,11 @@ fn own() -> [Completed; 7] {
                 "--release-version",
                 "--standalone",
             ],
+        ),
+        Completed::new(
+            "cluster",
+            &["start", "status", "stop"],
+            &["--bootstrap-server", "--folder", "--json", "--node", "--nodes", "--port", "--watch"],
         ),
         Completed::new("completion", &["bash", "fish", "zsh"], &["--help"]),
         Completed::new("version", &[], &[]),

@@ -13,7 +13,8 @@ A node:
   storage random-uuid|info|format           looks at log directories and formats them
 
 Several nodes on this machine, to try what a cluster does:
-  cluster start|status|stop                 for example: barnabas cluster start --nodes 3
+  cluster start|status|stop                 for example: barnabas cluster start --nodes 3; status --watch looks at
+                                            leaders, lag and in-sync sets each second
 
 Topics and groups, in short:
   topics list|create|describe|alter|delete  for example: barnabas topics create orders --partitions 3
@@ -30,6 +31,7 @@ Kafka's tools, with their own flags (kafka- may be left out):
   kafka-topics  kafka-configs  kafka-consumer-groups  kafka-groups  kafka-get-offsets  kafka-delete-records
   kafka-console-producer  kafka-console-consumer  kafka-log-dirs  kafka-dump-log  kafka-storage  kafka-cluster
   kafka-features  kafka-metadata-quorum  kafka-leader-election  kafka-reassign-partitions
+  kafka-metadata-shell  kafka-replica-verification
   kafka-broker-api-versions  kafka-producer-perf-test
   kafka-consumer-perf-test  kafka-e2e-latency  kafka-verifiable-producer  kafka-verifiable-consumer
 

@@ -30,6 +30,7 @@ mod json;
 mod json_input;
 mod latencies;
 mod leader_election;
+pub mod live;
 mod log_dirs;
 mod metadata_quorum;
 mod metadata_shell;

@@ -21,6 +21,8 @@ const DEFAULT_FOLDER: &str = "barnabas-cluster";
     after_help = "Examples:
   barnabas cluster start --nodes 3
   barnabas cluster status
+  barnabas cluster status --watch         leaders, lag and in-sync sets, each second
+  barnabas cluster status --json --bootstrap-server localhost:9092
   barnabas cluster stop --node 2          and `start` brings it back
   barnabas cluster stop
 
@@ -45,8 +47,18 @@ enum Command {
         #[arg(long, default_value_t = 9092)]
         port: u16,
     },
-    /// Says how the cluster is
-    Status,
+    /// Says how the cluster is; fails where something is not as it should be
+    Status {
+        /// Leaders, lag and in-sync sets, again each second until Ctrl-C
+        #[arg(long)]
+        watch: bool,
+        /// One JSON value a look, for programs
+        #[arg(long)]
+        json: bool,
+        /// The brokers of any cluster, in place of the folder's
+        #[arg(long, value_name = "HOST:PORT,…")]
+        bootstrap_server: Option<String>,
+    },
     /// Stops the nodes in good order
     Stop {
         /// Only this one
@@ -70,7 +82,17 @@ pub fn run(arguments: &[OsString]) -> ExitCode {
         Command::Start { nodes, port } => {
             nodes::start(&folder, nodes, port).and_then(|()| status::say(&folder))
         }
-        Command::Status => status::say(&folder),
+        Command::Status { watch: false, json: false, bootstrap_server: None } => status::say(&folder),
+        Command::Status { watch, json, bootstrap_server } => {
+            let servers = match bootstrap_server {
+                Some(servers) => Ok(servers),
+                None => folder.made_nodes().map(|nodes| nodes::servers(&nodes)),
+            };
+            match servers {
+                Ok(servers) => return tools::live::look(&servers, tools::live::Wishes { watch, json }),
+                Err(error) => Err(error),
+            }
+        }
         Command::Stop { node } => nodes::stop(&folder, node).map(|()| true),
     };
     match outcome {

@@ -94,6 +94,8 @@ impl Controller {
             port: *port,
         };
         AddRaftVoterRequest {
+            // none is any; an empty one is another cluster's
+            cluster_id: None,
             timeout_ms: TIMEOUT_MS,
             voter_id: self.id,
             voter_directory_id: self.directory,
@@ -211,5 +213,6 @@ mod tests {
         };
         let text = "controller 4 with directory id AAAAAAAAAAAAAAAAAAAAAA and endpoints: C://h:2";
         assert_eq!(controller.text(), text);
+        assert_eq!(controller.request().cluster_id, None);
     }
 }

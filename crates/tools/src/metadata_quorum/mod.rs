@@ -239,7 +239,7 @@ fn remove(arguments: &Arguments) -> Result<(), Stop> {
         let response = admin.call(&request).await?;
         Error::check(response.error_code, response.error_message.as_ref())
             .map_err(|error| Stop::error(java_text(&error)))?;
-        say!("Removed KRaft controller {id} with directory id {directory_id}");
+        say!("Removed  KRaft controller {id} with directory id {directory_id}");
         Ok(())
     })
 }

@@ -1,0 +1,145 @@
+//! How a cluster is, looked at once or each second: who leads, how far replicas are behind, which are not in sync.
+
+mod view;
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use client::{Admin, ClientConfig, Cluster, Error, Properties};
+use protocol::Str;
+use protocol::messages::describe_quorum_request::{PartitionData, TopicData};
+use protocol::messages::{DescribeLogDirsRequest, DescribeQuorumRequest, MetadataResponse};
+
+use crate::Stop;
+use crate::connecting::block_on;
+use view::{Controller, Node, Trouble, View};
+
+/// How one looks.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wishes {
+    /// Each second, until Ctrl-C.
+    pub watch: bool,
+    /// One JSON value a look, for programs.
+    pub json: bool,
+}
+
+const PAUSE: Duration = Duration::from_secs(1);
+/// How long a look may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Looks at the cluster behind these servers (`host:port,…`); fails where something is not as it should be.
+pub fn look(servers: &str, wishes: Wishes) -> ExitCode {
+    match block_on(run(servers, wishes)) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(stop) => stop.end(String::new),
+    }
+}
+
+async fn run(servers: &str, wishes: Wishes) -> Result<bool, Stop> {
+    let properties = Properties::from([("bootstrap.servers".to_owned(), servers.to_owned())]);
+    let admin = Admin::new(Cluster::new(ClientConfig::from_properties(&properties)?));
+    let screen = wishes.watch && !wishes.json && std::io::stdout().is_terminal();
+    let watch = async {
+        loop {
+            let view = match tokio::time::timeout(PATIENCE, ask(&admin)).await {
+                Ok(Ok(view)) => view,
+                Ok(Err(error)) => View::unanswered(error.to_string()),
+                Err(_) => View::unanswered(format!("none of {servers} answers")),
+            };
+            let text = if wishes.json { format!("{}\n", view.json()) } else { view.text() };
+            show(&text, screen).map_err(|_| Stop::Code(1))?;
+            if !wishes.watch {
+                return Ok(view.is_well());
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    };
+    tokio::select! {
+        outcome = watch => outcome,
+        // that is how one ends to look
+        _ = crate::interrupted::interrupted() => Ok(true),
+    }
+}
+
+/// On a screen in place of what was there; else below it.
+fn show(text: &str, screen: bool) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    if screen {
+        // home, each line to its end, then what is left of the old one: without a flicker
+        write!(out, "\x1b[H{}\x1b[J", text.replace('\n', "\x1b[K\n"))?;
+    } else {
+        out.write_all(text.as_bytes())?;
+    }
+    out.flush()
+}
+
+async fn ask(admin: &Admin) -> Result<View, Error> {
+    let mut view = View { at: crate::dates::now_ms(), leader: -1, ..View::default() };
+    let log = TopicData {
+        topic_name: Str::from("__cluster_metadata"),
+        partitions: vec![PartitionData { partition_index: 0 }],
+    };
+    let quorum = admin.call(&DescribeQuorumRequest { topics: vec![log] }).await?;
+    Error::check(quorum.error_code, quorum.error_message.as_ref())?;
+    if let Some(log) = quorum.topics.first().and_then(|topic| topic.partitions.first()) {
+        view.leader = log.leader_id;
+        view.leader_epoch = log.leader_epoch;
+        let everyone = || log.current_voters.iter().chain(&log.observers);
+        let end = everyone().find(|one| one.replica_id == log.leader_id).map_or(0, |one| one.log_end_offset);
+        view.controllers = log
+            .current_voters
+            .iter()
+            .map(|one| Controller {
+                id: one.replica_id,
+                lag: end.saturating_sub(one.log_end_offset).max(0),
+                silent_ms: view.at.saturating_sub(one.last_fetch_timestamp).max(0),
+            })
+            .collect();
+    }
+    let metadata = admin.metadata(None).await?;
+    view.cluster_id = metadata.cluster_id.as_ref().map(Str::to_string).unwrap_or_default();
+    partitions(&metadata, &mut view);
+    for id in metadata.brokers.iter().map(|broker| broker.node_id) {
+        // one that is just going tells nothing
+        let Ok(dirs) = admin.call_node(id, &DescribeLogDirsRequest { topics: None }).await else { continue };
+        let topics = dirs.results.iter().flat_map(|directory| &directory.topics);
+        let lags = topics.flat_map(|topic| &topic.partitions).filter(|one| !one.is_future_key);
+        let node = view.nodes.entry(id).or_default();
+        (node.lag, node.bytes) = lags.fold((0, 0), |(lag, bytes), one| {
+            (one.offset_lag.max(0).saturating_add(lag), one.partition_size.max(0).saturating_add(bytes))
+        });
+    }
+    Ok(view)
+}
+
+fn partitions(metadata: &MetadataResponse, view: &mut View) {
+    for broker in &metadata.brokers {
+        let address = format!("{}:{}", broker.host, broker.port);
+        let rack = broker.rack.as_ref().map(Str::to_string);
+        view.nodes.insert(broker.node_id, Node { address: Some(address), rack, ..Node::default() });
+    }
+    for topic in &metadata.topics {
+        let name = topic.name.as_deref().unwrap_or_default();
+        for one in &topic.partitions {
+            view.partitions += 1;
+            // brokers that are away appear with their replicas alone
+            for id in &one.replica_nodes {
+                let node = view.nodes.entry(*id).or_default();
+                node.replicas += 1;
+                node.leads += usize::from(*id == one.leader_id);
+                node.in_sync += usize::from(one.isr_nodes.contains(id));
+            }
+            let leaderless = one.leader_id < 0;
+            if leaderless || one.isr_nodes.len() < one.replica_nodes.len() {
+                view.troubles.push(Trouble {
+                    partition: format!("{name}-{}", one.partition_index),
+                    leader: (!leaderless).then_some(one.leader_id),
+                    replicas: one.replica_nodes.clone(),
+                    in_sync: one.isr_nodes.clone(),
+                });
+            }
+        }
+    }
+}
