@@ -123,6 +123,7 @@ pub enum Message {
 pub enum Part {
     Produce(ProducePart),
     Fetch(FetchPart),
+    DeleteRecords(DeletePart),
     /// Operations on one partition each, all of one request.
     Partitions(Vec<(Place, TopicIdPartition, PartitionOperation)>),
     /// A request about groups of one partition of `__consumer_offsets`.
@@ -150,6 +151,13 @@ pub struct ProducePart {
     pub timeout_ms: i32,
     pub api_version: i16,
     pub items: Vec<ProduceItem>,
+}
+
+#[derive(Debug)]
+pub struct DeletePart {
+    pub timeout_ms: i32,
+    /// Each with the offset that its log is to start at; -1: the high watermark.
+    pub items: Vec<(Place, TopicIdPartition, i64)>,
 }
 
 #[derive(Debug)]
@@ -199,7 +207,6 @@ impl FetchConditions {
 pub enum PartitionOperation {
     ListOffset(OffsetLookUp),
     EpochEnd { leader_epoch: i32, current_leader_epoch: i32 },
-    DeleteRecords { offset: i64 },
     DescribeProducers,
 }
 

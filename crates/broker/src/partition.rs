@@ -52,6 +52,8 @@ pub(crate) struct Partition {
     pub config: Arc<LogConfig>,
     /// Somebody is to be told at the end of the turn.
     pub changed: bool,
+    /// DeleteRecords that wait for the followers' log starts.
+    pub deletions: Vec<Waiter>,
     pub watchers: BTreeSet<Watcher>,
     /// Fetches of replicas that wait, and what they were woken for last: end of the log, epoch, offline.
     pub replicas: BTreeSet<Watcher>,
@@ -91,6 +93,7 @@ impl Partition {
             awaits_checkpoint: false,
             config,
             changed: false,
+            deletions: Vec::new(),
             watchers: BTreeSet::new(),
             replicas: BTreeSet::new(),
             replicas_saw: (Offset::ZERO, LeaderEpoch::NONE, false),

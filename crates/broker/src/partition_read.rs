@@ -237,7 +237,8 @@ impl Partition {
                 broker_epoch: conditions.broker_epoch,
             };
             seen.joins = self.on_follower_fetch(now, &fetch)?;
-            seen.moved = self.advance_high_watermark(now);
+            // its log's start may be what a DeleteRecords waits for
+            seen.moved = self.advance_high_watermark(now) || !self.deletions.is_empty();
         }
         let mut outcome = self.empty_outcome();
         let limit = left.min(item.max_bytes.max(0) as u64);

@@ -21,9 +21,6 @@ pub(crate) fn operate(
         PartitionOperation::EpochEnd { leader_epoch, current_leader_epoch } => PartitionOutcome::EpochEnd(
             handlers::offset_for_leader_epoch::end_of(shard, &id, leader_epoch, current_leader_epoch),
         ),
-        PartitionOperation::DeleteRecords { offset } => {
-            PartitionOutcome::DeleteRecords(handlers::delete_records::delete(shard, &id, offset))
-        }
         PartitionOperation::DescribeProducers => {
             PartitionOutcome::DescribeProducers(handlers::describe_producers::describe(shard, &id))
         }

@@ -71,6 +71,7 @@ impl Shard {
         match part {
             Part::Produce(part) => handlers::produce::run_part(self, turn, origin, part),
             Part::Fetch(part) => handlers::fetch::run_part(self, turn, origin, part),
+            Part::DeleteRecords(part) => handlers::delete_records::run_part(self, turn, origin, part),
             Part::Partitions(operations) => {
                 let outcomes = self.run_operations(operations);
                 self.reply_part(turn, origin, PartReply::Partitions(outcomes));

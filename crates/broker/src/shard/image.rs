@@ -38,6 +38,7 @@ impl Shard {
         self.topic_configs = None;
         self.note_peers(turn);
         self.note_active_brokers(turn);
+        self.look_after_deletions();
         if first {
             self.start_timers(turn);
             self.put_strays_aside(turn);
@@ -226,6 +227,7 @@ impl Shard {
             partition.replica.leader = types::NodeId::NONE;
         }
         self.settle_waiters(turn, slot);
+        self.settle_deletions(turn, slot);
         self.abandon_groups(turn, slot);
         self.wake_watchers(turn, slot);
         let Some(partition) = self.partitions.remove(id) else { return };

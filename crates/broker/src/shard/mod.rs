@@ -7,6 +7,7 @@ mod begin_anew;
 mod compaction;
 mod connections;
 mod controller;
+mod delete_wait;
 mod disk;
 mod follow;
 mod gather;
@@ -111,6 +112,7 @@ pub struct Shard {
     pub(crate) metrics: Metrics,
     pub(crate) gathers: Purgatory<Gather>,
     pub(crate) produces: Purgatory<ProduceWait>,
+    pub(crate) deletions: Purgatory<delete_wait::DeleteWait>,
     pub(crate) fetches: Purgatory<crate::handlers::fetch::FetchWait>,
     pub(crate) controller_calls: Purgatory<ControllerWait>,
     pub(crate) groups: crate::groups::Groups,
@@ -166,6 +168,7 @@ impl Shard {
             metrics: Metrics::default(),
             gathers: Purgatory::default(),
             produces: Purgatory::default(),
+            deletions: Purgatory::default(),
             fetches: Purgatory::default(),
             controller_calls: Purgatory::default(),
             producer_ids: Default::default(),

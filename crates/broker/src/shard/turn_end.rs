@@ -9,6 +9,7 @@ impl Shard {
     pub(super) fn settle(&mut self, turn: &mut Turn) {
         for slot in self.partitions.take_changed() {
             self.settle_waiters(turn, slot);
+            self.settle_deletions(turn, slot);
             if self.partitions.at(slot).is_some_and(|partition| partition.offline) {
                 // what it has not committed never will be
                 self.abandon_groups(turn, slot);
@@ -23,6 +24,9 @@ impl Shard {
         while let Some((id, wait)) = self.produces.take_expired(now) {
             self.on_produce_expired(turn, id, wait);
         }
+        while let Some((id, wait)) = self.deletions.take_expired(now) {
+            self.on_deletion_expired(turn, id, wait);
+        }
         while let Some((id, wait)) = self.fetches.take_expired(now) {
             handlers::fetch::on_expired(self, turn, id, wait);
         }
@@ -35,6 +39,7 @@ impl Shard {
     pub(super) fn ask_to_be_woken(&mut self, turn: &mut Turn) {
         let deadlines = [
             self.produces.next_deadline(),
+            self.deletions.next_deadline(),
             self.fetches.next_deadline(),
             self.groups.next_deadline(),
             self.timers.next(),

@@ -1,0 +1,77 @@
+//! The life of replicas beside plain replication: DeleteRecords that waits for followers.
+
+mod cluster;
+mod support;
+
+use broker::event::ConnectionId;
+use cluster::Cluster;
+use protocol::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
+use protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use protocol::messages::*;
+use protocol::{ErrorCode, Response};
+use support::batch;
+
+fn produce(cluster: &mut Cluster, connection: ConnectionId, text: &[&str]) {
+    let partition_data = vec![PartitionProduceData { index: 0, records: Some(batch(text)) }];
+    let topic_data = vec![TopicProduceData { name: "t".into(), partition_data, ..Default::default() }];
+    let request = ProduceRequest { acks: -1, timeout_ms: 30_000, topic_data, ..Default::default() };
+    let Response::Produce(response) = cluster.call(connection, 10, request) else { panic!() };
+    assert_eq!(response.responses[0].partition_responses[0].error_code, 0);
+}
+
+fn delete_request(offset: i64, timeout_ms: i32) -> DeleteRecordsRequest {
+    let partitions = vec![DeleteRecordsPartition { partition_index: 0, offset }];
+    DeleteRecordsRequest { topics: vec![DeleteRecordsTopic { name: "t".into(), partitions }], timeout_ms }
+}
+
+fn deleted(response: Option<Response>) -> (ErrorCode, i64) {
+    let Some(Response::DeleteRecords(response)) = response else { panic!("{response:?}") };
+    let answer = &response.topics[0].partitions[0];
+    (ErrorCode::from(answer.error_code), answer.low_watermark)
+}
+
+#[test]
+fn records_are_deleted_when_every_living_replica_has_deleted_them() {
+    for shards in [1, 3] {
+        let mut cluster = Cluster::new(3, shards);
+        let topic = cluster.create_topic("t", &[1, 2, 3], &[]);
+        let client = cluster.connect(1, 0);
+        produce(&mut cluster, client, &["a", "b", "c", "d", "e"]);
+        cluster.pass(1000);
+        cluster.send(client, 2, delete_request(3, 30_000));
+        assert!(cluster.take_reply(client).is_none(), "the followers have not heard of it");
+        cluster.pass(1200);
+        assert_eq!(deleted(cluster.take_reply(client)), (ErrorCode::None, 3), "{shards} shards");
+        // what is deleted already is at once
+        assert_eq!(deleted(Some(cluster.call(client, 2, delete_request(2, 30_000)))), (ErrorCode::None, 3));
+
+        cluster.kill(3, false);
+        cluster.send(client, 2, delete_request(4, 2000));
+        cluster.pass(1900);
+        assert!(cluster.take_reply(client).is_none(), "node 3 may be slow");
+        cluster.pass(200);
+        assert_eq!(deleted(cluster.take_reply(client)), (ErrorCode::RequestTimedOut, 3));
+        cluster.send(client, 2, delete_request(-1, 30_000));
+        cluster.pass(1200);
+        assert!(cluster.take_reply(client).is_none());
+        cluster.fence(3, true);
+        assert_eq!(deleted(cluster.take_reply(client)), (ErrorCode::None, 5), "who is fenced does not count");
+
+        produce(&mut cluster, client, &["f"]);
+        cluster.kill(2, false);
+        cluster.send(client, 2, delete_request(6, 30_000));
+        assert!(cluster.take_reply(client).is_none());
+        cluster.elect(topic, 2, &[1, 2]);
+        assert_eq!(deleted(cluster.take_reply(client)), (ErrorCode::NotLeaderOrFollower, -1));
+    }
+}
+
+#[test]
+fn records_of_internal_topics_are_not_deleted() {
+    let mut cluster = Cluster::new(1, 1);
+    cluster.create_topic("__consumer_offsets", &[1], &[]);
+    let client = cluster.connect(1, 0);
+    let mut request = delete_request(0, 1000);
+    request.topics[0].name = "__consumer_offsets".into();
+    assert_eq!(deleted(Some(cluster.call(client, 2, request))), (ErrorCode::InvalidTopicException, -1));
+}
