@@ -87,6 +87,7 @@ impl Shard {
             return Err(ErrorCode::NotEnoughReplicas.into());
         }
         let epoch = partition.replica.leader_epoch;
+        let end_before = partition.log.log_end_offset();
         let appended = partition.log.append_as_leader(records, epoch, turn.now, origin);
         let mut appended = match appended {
             Ok(appended) => appended,
@@ -101,6 +102,7 @@ impl Shard {
                 return Err(refused);
             }
         };
+        partition.replica.on_append(end_before, turn.now.monotonic_us);
         partition.advance_high_watermark(turn.now);
         appended.need = partition.need_for(acks, appended.end_offset);
         self.partitions.mark_changed(slot);

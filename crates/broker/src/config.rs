@@ -98,6 +98,8 @@ pub struct Settings {
     pub replica_fetch_wait_max_ms: i32,
     pub replica_fetch_backoff_ms: i32,
     pub replica_socket_timeout_ms: i32,
+    pub replication_quota_window_num: i32,
+    pub replication_quota_window_size_seconds: i32,
     /// `replica.selector.class` names the selector that looks at racks.
     pub replica_selector_rack_aware: bool,
     pub producer_id_expiration_ms: i32,
@@ -141,6 +143,8 @@ impl Default for Settings {
             replica_fetch_wait_max_ms: 500,
             replica_fetch_backoff_ms: 1000,
             replica_socket_timeout_ms: 30_000,
+            replication_quota_window_num: 11,
+            replication_quota_window_size_seconds: 1,
             replica_selector_rack_aware: false,
             producer_id_expiration_ms: 86_400_000,
             producer_id_expiration_check_interval_ms: 600_000,

@@ -146,6 +146,15 @@ impl FetchSessions {
         FetchSessions { slots, sessions: BTreeMap::new(), partitions: 0, evictions: 0 }
     }
 
+    /// How many there may be.
+    pub fn slots(&self) -> usize {
+        self.slots
+    }
+
+    pub fn contains(&self, id: i32) -> bool {
+        self.sessions.contains_key(&id)
+    }
+
     pub fn len(&self) -> usize {
         self.sessions.len()
     }

@@ -23,6 +23,7 @@ mod partitions;
 pub mod peers;
 mod purgatory;
 pub mod quorum;
+mod replica_sessions;
 mod routing;
 pub mod shard;
 mod watch;

@@ -108,6 +108,10 @@ pub enum Message {
     FetchForget {
         id: WorkId,
     },
+    /// Shard to shard: the follower's session of mine is over.
+    SessionEnded {
+        session: i32,
+    },
     /// Shard to shard 0, which writes the checkpoint files of the log directories.
     Checkpoint(CheckpointPart),
     /// Shard 0 to shard: say what you have for this file now, somebody waits for it.
@@ -123,6 +127,7 @@ pub enum Message {
 pub enum Part {
     Produce(ProducePart),
     Fetch(FetchPart),
+    ReplicaFetch(ReplicaFetchPart),
     DeleteRecords(DeletePart),
     /// Operations on one partition each, all of one request.
     Partitions(Vec<(Place, TopicIdPartition, PartitionOperation)>),
@@ -141,6 +146,7 @@ pub enum Part {
 pub enum PartReply {
     Produce(Vec<(Place, PartitionProduceResponse)>),
     Fetch(Vec<(u32, FetchOutcome)>),
+    ReplicaFetch(Vec<(TopicIdPartition, FetchOutcome)>),
     Partitions(Vec<(Place, PartitionOutcome)>),
     Response(Box<Response>),
 }
@@ -175,6 +181,20 @@ pub struct FetchPart {
     pub watch: bool,
 }
 
+/// What a follower's fetch says to one of the shards that own its session's partitions.
+#[derive(Clone, Debug)]
+pub struct ReplicaFetchPart {
+    pub session: i32,
+    /// The session begins with it.
+    pub is_new: bool,
+    /// Partitions that are new to the session, or from where the follower goes on.
+    pub items: Vec<(TopicIdPartition, FetchItem)>,
+    pub forgotten: Vec<TopicIdPartition>,
+    pub conditions: FetchConditions,
+    /// Say `FetchWake` when there is news.
+    pub watch: bool,
+}
+
 /// What holds for all partitions of one fetch.
 #[derive(Clone, Debug)]
 pub struct FetchConditions {
@@ -192,6 +212,12 @@ pub struct FetchConditions {
 }
 
 impl FetchConditions {
+    /// For one of several that read without knowing of each other.
+    pub fn for_shares(&self, shares: usize) -> FetchConditions {
+        let shares = i32::try_from(shares.max(1)).unwrap_or(i32::MAX);
+        FetchConditions { max_bytes: self.max_bytes / shares, ..self.clone() }
+    }
+
     pub fn is_from_replica(&self) -> bool {
         self.replica_id >= 0
     }

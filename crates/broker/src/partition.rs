@@ -14,6 +14,8 @@ use crate::event::DirectoryIndex;
 use crate::log::ReplicaLog;
 use crate::message::{Place, WorkId};
 use crate::metrics::TopicCounts;
+use crate::replica_sessions::SessionKey;
+use crate::shard::names;
 use crate::watch::Watcher;
 
 /// What an acknowledgement waits for.
@@ -55,9 +57,11 @@ pub(crate) struct Partition {
     /// DeleteRecords that wait for the followers' log starts.
     pub deletions: Vec<Waiter>,
     pub watchers: BTreeSet<Watcher>,
-    /// Fetches of replicas that wait, and what they were woken for last: end of the log, epoch, offline.
+    /// Fetches of replicas that wait, and what they were woken for last: start and end of the log, epoch, offline.
     pub replicas: BTreeSet<Watcher>,
-    pub replicas_saw: (Offset, LeaderEpoch, bool),
+    pub replicas_saw: (Offset, Offset, LeaderEpoch, bool),
+    /// Sessions of followers that it is a part of.
+    pub sessions: Vec<SessionKey>,
     /// Its log directory has failed; nothing is read or written any more.
     pub offline: bool,
     /// Monotonic microseconds of the oldest append that is not flushed, for `flush.ms`.
@@ -66,6 +70,9 @@ pub(crate) struct Partition {
     pub counts: TopicCounts,
     /// Bytes appended since a flush was last planned.
     pub unflushed_bytes: u64,
+    /// What a lagging follower is sent, or this follower fetches, is held to a rate.
+    pub throttled_as_leader: bool,
+    pub throttled_as_follower: bool,
     committed_waiters: VecDeque<Waiter>,
     flushed_waiters: VecDeque<Waiter>,
 }
@@ -81,7 +88,7 @@ impl Partition {
     ) -> Partition {
         // the checkpoint may be older, or newer, than what recovery has left
         replica.on_log_replaced(log.log_start_offset(), log.log_end_offset());
-        Partition {
+        let mut partition = Partition {
             id,
             is_internal: is_internal(&topic),
             topic,
@@ -96,14 +103,35 @@ impl Partition {
             deletions: Vec::new(),
             watchers: BTreeSet::new(),
             replicas: BTreeSet::new(),
-            replicas_saw: (Offset::ZERO, LeaderEpoch::NONE, false),
+            replicas_saw: (Offset::ZERO, Offset::ZERO, LeaderEpoch::NONE, false),
+            sessions: Vec::new(),
             offline: false,
             unflushed_since_us: None,
             counts: TopicCounts::default(),
             unflushed_bytes: 0,
+            throttled_as_leader: false,
+            throttled_as_follower: false,
             committed_waiters: VecDeque::new(),
             flushed_waiters: VecDeque::new(),
-        }
+        };
+        partition.note_throttled();
+        partition
+    }
+
+    /// The topic's lists of throttled replicas may have changed.
+    pub fn note_throttled(&mut self) {
+        let (partition, node) = (self.id.partition, self.replica.node.0);
+        let LogConfig {
+            leader_replication_throttled_replicas: leaders,
+            follower_replication_throttled_replicas: followers,
+            ..
+        } = &*self.config;
+        self.throttled_as_leader = names(leaders, partition, node);
+        self.throttled_as_follower = names(followers, partition, node);
+    }
+
+    pub fn is_in_sync(&self, node: NodeId) -> bool {
+        self.replica.in_sync_replicas.contains(&node)
     }
 
     /// As people write it: `topic-0`.

@@ -33,6 +33,8 @@ pub struct FetchOutcome {
     pub leader: Option<(NodeId, LeaderEpoch)>,
     /// A replica nearer to the consumer, which it should ask instead.
     pub preferred_read_replica: Option<NodeId>,
+    /// A follower should know it at once.
+    pub is_news: bool,
     /// There is more than is returned, in an older segment or beyond the limit: no reason to wait.
     pub has_more: bool,
 }
@@ -50,13 +52,14 @@ impl FetchOutcome {
             diverging: None,
             leader: None,
             preferred_read_replica: None,
+            is_news: false,
             has_more: false,
         }
     }
 
     /// Must be answered at once.
     pub(crate) fn is_urgent(&self) -> bool {
-        self.error.is_error() || self.has_advice() || self.has_more
+        self.error.is_error() || self.has_advice() || self.is_news || self.has_more
     }
 
     /// Something other than records that the fetcher should act on.
@@ -116,8 +119,17 @@ impl Shard {
         let Some(partition) = self.partitions.at_mut(slot) else {
             return self.failed_read(id, ErrorCode::UnknownTopicOrPartition);
         };
+        let now_us = turn.now.monotonic_us;
+        let throttled = conditions.is_from_replica() && partition.throttled_as_leader;
+        let is_held = throttled
+            && !partition.is_in_sync(NodeId(conditions.replica_id))
+            && self.throttles.leader.exceeded_until(now_us).is_some();
+        let (left, at_least_one) = if is_held { (0, false) } else { (left, at_least_one) };
         let mut seen = Seen::default();
         let read = partition.read(turn.now, item, conditions, left, at_least_one, &mut seen);
+        if let (true, Ok(outcome)) = (throttled, &read) {
+            self.throttles.leader.record(now_us, outcome.size);
+        }
         if seen.moved {
             self.partitions.mark_changed(slot);
         }
@@ -277,7 +289,10 @@ impl Partition {
             node: follower.node,
             rack: rack_of(follower.node),
             log_end_offset: follower.log_end_offset,
-            behind_us: follower.behind_us(now.monotonic_us),
+            behind_us: match follower.log_end_offset == self.log.log_end_offset() {
+                true => 0,
+                false => follower.behind_us(now.monotonic_us),
+            },
         });
         std::iter::once(own).chain(followers).collect()
     }

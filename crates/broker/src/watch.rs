@@ -47,10 +47,14 @@ impl Shard {
         let Some(partition) = self.partitions.at_mut(slot) else { return };
         let mut watchers = std::mem::take(&mut partition.watchers);
         // a replica reads to the end of the log: a high watermark that moves is no news for it
-        let seen = (partition.log.log_end_offset(), partition.replica.leader_epoch, partition.offline);
-        if std::mem::replace(&mut partition.replicas_saw, seen) != seen || !partition.replica.is_leader() {
+        let (start, end) = (partition.log.log_start_offset(), partition.log.log_end_offset());
+        let seen = (start, end, partition.replica.leader_epoch, partition.offline);
+        let is_news =
+            std::mem::replace(&mut partition.replicas_saw, seen) != seen || !partition.replica.is_leader();
+        if is_news {
             watchers.append(&mut partition.replicas);
         }
+        self.tell_replica_sessions(slot, is_news);
         for watcher in watchers {
             self.unwatch(watcher);
             if watcher.shard == self.id {

@@ -1,4 +1,5 @@
-//! The life of replicas beside plain replication: DeleteRecords that waits for followers.
+//! The life of replicas beside plain replication: DeleteRecords that waits for followers, followers that catch up
+//! at a rate.
 
 mod cluster;
 mod support;
@@ -8,6 +9,7 @@ use cluster::Cluster;
 use protocol::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
 use protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use protocol::messages::*;
+use protocol::records::metadata::{ConfigRecord, MetadataRecord};
 use protocol::{ErrorCode, Response};
 use support::batch;
 
@@ -38,9 +40,8 @@ fn records_are_deleted_when_every_living_replica_has_deleted_them() {
         let client = cluster.connect(1, 0);
         produce(&mut cluster, client, &["a", "b", "c", "d", "e"]);
         cluster.pass(1000);
+        // the followers hear of it at once
         cluster.send(client, 2, delete_request(3, 30_000));
-        assert!(cluster.take_reply(client).is_none(), "the followers have not heard of it");
-        cluster.pass(1200);
         assert_eq!(deleted(cluster.take_reply(client)), (ErrorCode::None, 3), "{shards} shards");
         // what is deleted already is at once
         assert_eq!(deleted(Some(cluster.call(client, 2, delete_request(2, 30_000)))), (ErrorCode::None, 3));
@@ -57,6 +58,8 @@ fn records_are_deleted_when_every_living_replica_has_deleted_them() {
         cluster.fence(3, true);
         assert_eq!(deleted(cluster.take_reply(client)), (ErrorCode::None, 5), "who is fenced does not count");
 
+        cluster.elect(topic, 1, &[1, 2]);
+        cluster.pass(100);
         produce(&mut cluster, client, &["f"]);
         cluster.kill(2, false);
         cluster.send(client, 2, delete_request(6, 30_000));
@@ -74,4 +77,68 @@ fn records_of_internal_topics_are_not_deleted() {
     let mut request = delete_request(0, 1000);
     request.topics[0].name = "__consumer_offsets".into();
     assert_eq!(deleted(Some(cluster.call(client, 2, request))), (ErrorCode::InvalidTopicException, -1));
+}
+
+fn config(resource_type: i8, resource: &str, name: &str, value: &str) -> MetadataRecord {
+    MetadataRecord::Config(ConfigRecord {
+        resource_type,
+        resource_name: resource.to_owned().into(),
+        name: name.to_owned().into(),
+        value: Some(value.to_owned().into()),
+    })
+}
+
+/// Milliseconds that a follower takes for 4 MB which it lacks.
+fn catch_up(shards: u16, configs: &[(i8, &str, &str, &str)]) -> u64 {
+    let mut cluster = Cluster::new(2, shards);
+    let topic = cluster.create_topic("t", &[1, 2], &[]);
+    cluster.pass(1000);
+    cluster.kill(2, false);
+    cluster.fence(2, true);
+    cluster.elect(topic, 1, &[1]);
+    let client = cluster.connect(1, 0);
+    let text = "x".repeat(100_000);
+    (0..40).for_each(|_| produce(&mut cluster, client, &[&text]));
+    let records = configs.iter().map(|(kind, resource, name, value)| config(*kind, resource, name, value));
+    cluster.commit(records.collect());
+    cluster.fence(2, false);
+    cluster.start(2);
+    let began = cluster.now.monotonic_us;
+    while cluster.in_sync(topic) != [1, 2] {
+        cluster.pass(50);
+        assert!(cluster.now.monotonic_us < began + 60_000_000, "{configs:?}");
+        // who writes meanwhile is not held up
+        if configs.is_empty() {
+            produce(&mut cluster, client, &["y"]);
+        }
+    }
+    (cluster.now.monotonic_us - began) / 1000
+}
+
+#[test]
+fn followers_that_lag_are_held_to_the_rate() {
+    const TOPIC: i8 = 2;
+    const BROKER: i8 = 4;
+    let leader = "leader.replication.throttled.replicas";
+    let follower = "follower.replication.throttled.replicas";
+    let (leader_rate, follower_rate) =
+        ("leader.replication.throttled.rate", "follower.replication.throttled.rate");
+    for shards in [1, 2] {
+        for (configs, least_ms, most_ms) in [
+            (&[][..], 0, 1000),
+            (&[(TOPIC, "t", leader, "*"), (BROKER, "1", leader_rate, "1000000")], 2500, 5000),
+            (&[(TOPIC, "t", leader, "0:1"), (BROKER, "", leader_rate, "500000")], 5500, 9000),
+            (&[(TOPIC, "t", follower, "0:2"), (BROKER, "2", follower_rate, "1000000")], 2500, 5000),
+            // of another partition, another broker, nobody's rate
+            (&[(TOPIC, "t", leader, "1:1,0:2"), (BROKER, "1", leader_rate, "1000000")], 0, 1000),
+            (&[(TOPIC, "t", leader, "*"), (BROKER, "2", leader_rate, "1000000")], 0, 1000),
+            (&[(TOPIC, "t", follower, "*"), (BROKER, "1", follower_rate, "1000000")], 0, 1000),
+        ] {
+            let took_ms = catch_up(shards, configs);
+            assert!(
+                (least_ms..=most_ms).contains(&took_ms),
+                "{took_ms} ms with {shards} shards and {configs:?}"
+            );
+        }
+    }
 }

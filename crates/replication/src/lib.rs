@@ -7,6 +7,7 @@ pub mod fetcher;
 mod follower;
 mod nearest;
 mod state;
+mod throttle;
 mod truncation;
 
 pub use alteration::{AfterAlteration, Alteration, Altered, Proposal};
@@ -14,4 +15,5 @@ pub use brokers::ActiveBrokers;
 pub use follower::{Follower, FollowerFetch, FollowerRefused};
 pub use nearest::{Candidate, nearest};
 pub use state::{Assigned, Assignment, OwnLog, ReplicaState};
+pub use throttle::{Throttle, UNLIMITED};
 pub use truncation::{LocalEpochEnd, truncation_offset};

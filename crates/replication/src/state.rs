@@ -208,6 +208,16 @@ impl ReplicaState {
         Ok(before != follower.log_end_offset)
     }
 
+    /// The leader has appended behind `end_before`: members of the set that had everything until now had kept up, however
+    /// long ago they said so. Their fetches do not name a partition that nobody writes to.
+    pub fn on_append(&mut self, end_before: Offset, now_us: u64) {
+        for follower in &mut self.followers {
+            if follower.log_end_offset == end_before && self.in_sync_replicas.contains(&follower.node) {
+                follower.caught_up_us = follower.caught_up_us.max(Some(now_us));
+            }
+        }
+    }
+
     /// Moves the high watermark as far as every replica that counts has come; true where it moved. Replicas that
     /// are about to join the set count too: else the mark would run ahead of them again and again.
     pub fn advance(&mut self, own: OwnLog, now_us: u64) -> bool {

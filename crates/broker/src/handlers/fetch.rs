@@ -8,6 +8,7 @@ use types::TopicIdPartition;
 
 use crate::event::ShardId;
 use crate::fetch_session::{Answered, Context, FetchItem, SessionRequest, TopicKey};
+use crate::handlers::replica_fetch;
 use crate::message::{FetchConditions, FetchPart, Message, Part, PartReply, WorkId};
 use crate::partition_read::FetchOutcome;
 use crate::purgatory::NEVER;
@@ -51,9 +52,12 @@ pub(crate) fn handle(shard: &mut Shard, turn: &mut Turn, call: Call, request: Fe
         read_committed: request.isolation_level == 1,
         client_rack: (finds_nearest && !request.rack_id.is_empty()).then(|| request.rack_id.detached()),
     };
+    if let Some(answer) = replica_fetch::handle(shard, turn, call, &request, conditions.clone()) {
+        return answer;
+    }
     let (min_bytes, max_wait_ms) = (request.min_bytes.min(max_bytes).max(0) as u64, request.max_wait_ms);
     let forgotten = forgotten(&request);
-    let begun = shard.sessions.begin(turn.now, session, wanted(request), &forgotten);
+    let begun = shard.sessions.begin(turn.now, session, items_of(&request).collect(), &forgotten);
     let (context, items) = match begun {
         Ok(begun) => begun,
         Err(error) => return refuse(error),
@@ -66,24 +70,18 @@ fn refuse(error: ErrorCode) -> Answer {
     Answer::Response(Response::Fetch(FetchResponse { error_code: error.code(), ..Default::default() }))
 }
 
-fn wanted(request: FetchRequest) -> Vec<FetchItem> {
-    let count = request.topics.iter().map(|topic| topic.partitions.len()).sum();
-    let mut items = Vec::with_capacity(count);
-    for topic in request.topics {
-        let key = TopicKey { id: topic.topic_id, name: topic.topic };
-        for partition in topic.partitions {
-            items.push(FetchItem {
-                topic: key.clone(),
-                partition: partition.partition,
-                fetch_offset: partition.fetch_offset,
-                max_bytes: partition.partition_max_bytes,
-                current_leader_epoch: partition.current_leader_epoch,
-                last_fetched_epoch: partition.last_fetched_epoch,
-                log_start_offset: partition.log_start_offset,
-            });
-        }
-    }
-    items
+pub(super) fn items_of(request: &FetchRequest) -> impl Iterator<Item = FetchItem> {
+    request.topics.iter().flat_map(|topic| {
+        topic.partitions.iter().map(|partition| FetchItem {
+            topic: TopicKey { id: topic.topic_id, name: topic.topic.clone() },
+            partition: partition.partition,
+            fetch_offset: partition.fetch_offset,
+            max_bytes: partition.partition_max_bytes,
+            current_leader_epoch: partition.current_leader_epoch,
+            last_fetched_epoch: partition.last_fetched_epoch,
+            log_start_offset: partition.log_start_offset,
+        })
+    })
 }
 
 fn forgotten(request: &FetchRequest) -> Vec<(TopicKey, i32)> {

@@ -30,6 +30,7 @@ impl Shard {
         if let Some(fetch) = self.connections.remove(&id).and_then(|connection| connection.fetch) {
             handlers::fetch::abandon(self, turn, fetch);
         }
+        handlers::replica_fetch::on_closed(self, turn, id);
     }
 
     pub(super) fn close_connections(&mut self, turn: &mut Turn) {
@@ -66,7 +67,7 @@ impl Shard {
                     Departure::Reply(chunks) => Effect::Reply { connection: id, chunks },
                     Departure::Silence => Effect::NoReply { connection: id },
                     Departure::Close => {
-                        self.connections.remove(&id);
+                        self.on_connection_closed(turn, id);
                         turn.effects.push(Effect::Close { connection: id });
                         return;
                     }

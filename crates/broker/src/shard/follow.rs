@@ -266,7 +266,27 @@ impl Shard {
         if partition.follow_leader(high_watermark, log_start_offset) || !bytes.is_empty() {
             self.partitions.mark_changed(slot);
         }
+        let throttled = self.partitions.at(slot).is_some_and(|at| at.throttled_as_follower);
         self.follow(slot);
+        if throttled {
+            self.throttles.follower.record(turn.now.monotonic_us, bytes.len() as u64);
+            self.hold_throttled(turn);
+        }
+    }
+
+    /// Partitions that lag and are throttled are not fetched before the rate is kept again.
+    fn hold_throttled(&mut self, turn: &Turn) {
+        let Some(until) = self.throttles.follower.exceeded_until(turn.now.monotonic_us) else { return };
+        let node = self.node.node_id;
+        for partition in self.partitions.iter() {
+            if partition.throttled_as_follower
+                && !partition.is_in_sync(node)
+                && let Some(leader) = partition.following
+                && let Some(fetcher) = self.following.fetchers.get_mut(&leader)
+            {
+                fetcher.pause_until(&partition.id, until);
+            }
+        }
     }
 
     fn on_append_refused(&mut self, turn: &mut Turn, slot: Slot, error: &AppendError) {

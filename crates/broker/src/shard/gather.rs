@@ -71,6 +71,7 @@ impl Shard {
         match part {
             Part::Produce(part) => handlers::produce::run_part(self, turn, origin, part),
             Part::Fetch(part) => handlers::fetch::run_part(self, turn, origin, part),
+            Part::ReplicaFetch(part) => handlers::replica_fetch::run_part(self, turn, origin, part),
             Part::DeleteRecords(part) => handlers::delete_records::run_part(self, turn, origin, part),
             Part::Partitions(operations) => {
                 let outcomes = self.run_operations(operations);
@@ -94,9 +95,14 @@ impl Shard {
     }
 
     pub(super) fn on_part_reply(&mut self, turn: &mut Turn, id: WorkId, reply: PartReply) {
-        if let PartReply::Fetch(outcomes) = reply {
-            return handlers::fetch::on_reply(self, turn, id, outcomes);
-        }
+        let reply = match reply {
+            PartReply::Fetch(outcomes) => return handlers::fetch::on_reply(self, turn, id, outcomes),
+            PartReply::ReplicaFetch(outcomes) => {
+                handlers::replica_fetch::on_outcomes(self, turn, id, outcomes, true);
+                return;
+            }
+            other => other,
+        };
         let Some(gather) = self.gathers.get_mut(id) else { return };
         handlers::fill(&mut gather.response, reply);
         gather.missing = gather.missing.saturating_sub(1);

@@ -39,6 +39,7 @@ impl Shard {
         self.note_peers(turn);
         self.note_active_brokers(turn);
         self.look_after_deletions();
+        self.renew_throttles();
         if first {
             self.start_timers(turn);
             self.put_strays_aside(turn);
@@ -305,6 +306,7 @@ impl Shard {
                     usize::try_from(config.min_insync_replicas).unwrap_or(1);
                 partition.log.0.set_config(for_log);
                 partition.config = config;
+                partition.note_throttled();
                 partition.advance_high_watermark(turn.now);
                 self.partitions.mark_changed(slot);
                 self.note_unflushed(turn, slot, 0, false);

@@ -4,6 +4,7 @@ use super::{Origin, Shard, Turn};
 use crate::event::ActorId;
 use crate::handlers;
 use crate::message::Message;
+use crate::replica_sessions::SessionKey;
 use crate::watch::Watcher;
 
 impl Shard {
@@ -13,7 +14,11 @@ impl Shard {
             ActorId::Shard(shard) => match message {
                 Message::Part { id, part } => self.on_part(turn, Origin::There(shard, id), part),
                 Message::PartReply { id, reply } => self.on_part_reply(turn, id, reply),
-                Message::FetchWake { id } => handlers::fetch::on_wake_elsewhere(self, turn, shard, id),
+                Message::FetchWake { id } => {
+                    handlers::fetch::on_wake_elsewhere(self, turn, shard, id);
+                    handlers::replica_fetch::on_wake_elsewhere(self, turn, shard, id);
+                }
+                Message::SessionEnded { session } => self.end_replica_session(SessionKey { shard, session }),
                 Message::FetchForget { id } => self.unwatch(Watcher { shard, id }),
                 Message::DirectoryFailed { directory } => {
                     self.lose_directory(directory);

@@ -12,11 +12,12 @@ impl Shard {
         let mut metrics = self.metrics.clone();
         metrics.offline_log_directories = self.disk.failed.len() as u64;
         metrics.purgatory_produce = self.produces.len() as u64;
-        metrics.purgatory_fetch = self.fetches.len() as u64;
+        metrics.purgatory_fetch = (self.fetches.len() + self.replica_fetches.len()) as u64;
         metrics.purgatory_gather = self.gathers.len() as u64;
         metrics.purgatory_controller = self.controller_calls.len() as u64;
-        metrics.fetch_sessions = self.sessions.len() as u64;
-        metrics.fetch_session_partitions = self.sessions.partition_count() as u64;
+        metrics.fetch_sessions = (self.sessions.len() + self.replica_fronts.len()) as u64;
+        metrics.fetch_session_partitions = self.sessions.partition_count() as u64
+            + self.replica_fronts.values().map(|front| front.partition_count() as u64).sum::<u64>();
         metrics.fetch_session_evictions = self.sessions.evictions;
         metrics.partitions = self.partitions.iter().map(row).collect();
         metrics.groups = self.group_rows();

@@ -18,6 +18,7 @@ mod messages;
 mod metrics;
 mod produce_wait;
 pub mod standing;
+mod throttles;
 mod timers;
 mod turn_end;
 
@@ -37,16 +38,19 @@ use crate::connection::{Connection, Sequence};
 use crate::directories::{Directories, FoundLog, ShardLogs};
 use crate::event::{ActorId, ConnectionId, DirectoryIndex, Effect, Event, Level, ShardId};
 use crate::fetch_session::FetchSessions;
+use crate::handlers;
 use crate::message::{CheckpointKind, Message, RequestContext, WorkId};
 use crate::metrics::Metrics;
 use crate::partitions::{Partitions, Slot};
 use crate::purgatory::Purgatory;
+use crate::replica_sessions::{ReplicaSession, SessionKey};
 use crate::watch::Watcher;
 
 pub(crate) use answer::Answer;
 pub(crate) use controller::ControllerWait;
 pub(crate) use gather::{Gather, Scattered};
 pub(crate) use produce_wait::ProduceWait;
+pub(crate) use throttles::names;
 
 /// The time and the effects of one step.
 pub(crate) struct Turn<'a> {
@@ -114,6 +118,13 @@ pub struct Shard {
     pub(crate) produces: Purgatory<ProduceWait>,
     pub(crate) deletions: Purgatory<delete_wait::DeleteWait>,
     pub(crate) fetches: Purgatory<crate::handlers::fetch::FetchWait>,
+    /// Sessions of followers whose connections are here, by id, and their fetches.
+    pub(crate) replica_fronts: BTreeMap<i32, handlers::replica_fetch::Front>,
+    pub(crate) replica_fetches: Purgatory<handlers::replica_fetch::ReplicaWait>,
+    /// Sessions of followers with partitions here.
+    pub(crate) replica_sessions: BTreeMap<SessionKey, ReplicaSession>,
+    /// Those whose fetches are to look at the end of the turn.
+    pub(crate) replica_wakes: BTreeSet<SessionKey>,
     pub(crate) controller_calls: Purgatory<ControllerWait>,
     pub(crate) groups: crate::groups::Groups,
     pub(crate) producer_ids: crate::handlers::init_producer_id::ProducerIds,
@@ -139,6 +150,7 @@ pub struct Shard {
     following: follow::Following,
     alterations: in_sync::Alterations,
     active_brokers: Arc<ActiveBrokers>,
+    pub(crate) throttles: throttles::Throttles,
     pub(crate) connections: BTreeMap<ConnectionId, Connection>,
     /// Connections with an answer that may leave or a frame that may start.
     ready: Vec<ConnectionId>,
@@ -157,6 +169,7 @@ impl Shard {
         let slots = usize::try_from(node.settings.max_incremental_fetch_session_cache_slots).unwrap_or(0);
         // a copy draws what the shard itself draws, which nobody can see
         let following = follow::Following::new(&node, random.clone());
+        let throttles = throttles::Throttles::new(&node);
         Shard {
             id,
             sessions: FetchSessions::new(slots.div_ceil(usize::from(node.shards.max(1)))),
@@ -170,6 +183,10 @@ impl Shard {
             produces: Purgatory::default(),
             deletions: Purgatory::default(),
             fetches: Purgatory::default(),
+            replica_fronts: BTreeMap::new(),
+            replica_fetches: Purgatory::default(),
+            replica_sessions: BTreeMap::new(),
+            replica_wakes: BTreeSet::new(),
             controller_calls: Purgatory::default(),
             producer_ids: Default::default(),
             disk: Default::default(),
@@ -188,6 +205,7 @@ impl Shard {
             following,
             alterations: Default::default(),
             active_brokers: Arc::default(),
+            throttles,
             connections: BTreeMap::new(),
             ready: Vec::new(),
             next_work: 0,

@@ -17,6 +17,7 @@ impl Shard {
             self.settle_group_writes(turn, slot);
             self.wake_watchers(turn, slot);
         }
+        self.wake_replica_sessions(turn);
     }
 
     pub(super) fn on_tick(&mut self, turn: &mut Turn) {
@@ -30,6 +31,9 @@ impl Shard {
         while let Some((id, wait)) = self.fetches.take_expired(now) {
             handlers::fetch::on_expired(self, turn, id, wait);
         }
+        while let Some((id, wait)) = self.replica_fetches.take_expired(now) {
+            handlers::replica_fetch::on_expired(self, turn, id, wait);
+        }
         self.tick_fetchers(turn);
         self.run_group_timers(turn);
         self.run_timers(turn);
@@ -41,6 +45,7 @@ impl Shard {
             self.produces.next_deadline(),
             self.deletions.next_deadline(),
             self.fetches.next_deadline(),
+            self.replica_fetches.next_deadline(),
             self.groups.next_deadline(),
             self.timers.next(),
             self.following.next_deadline(turn.now),

@@ -215,6 +215,14 @@ impl Fetcher {
         self.wait(id, Wait::Until(now_us.saturating_add(pause)));
     }
 
+    /// Asks for nothing of a partition that is fetched now, or pauses, before this time.
+    pub fn pause_until(&mut self, id: &TopicIdPartition, at_us: u64) {
+        let waits = self.partitions.get(id).map(|followed| followed.wait);
+        if matches!(waits, Some(Wait::None | Wait::Until(_))) {
+            self.wait(id, Wait::Until(at_us));
+        }
+    }
+
     fn wait(&mut self, id: &TopicIdPartition, wait: Wait) {
         let Some(followed) = self.partitions.get_mut(id) else { return };
         if let Wait::Until(at) = followed.wait {
