@@ -98,6 +98,8 @@ pub struct Settings {
     pub replica_fetch_wait_max_ms: i32,
     pub replica_fetch_backoff_ms: i32,
     pub replica_socket_timeout_ms: i32,
+    pub alter_log_dirs_replication_quota_window_num: i32,
+    pub alter_log_dirs_replication_quota_window_size_seconds: i32,
     pub replication_quota_window_num: i32,
     pub replication_quota_window_size_seconds: i32,
     /// `replica.selector.class` names the selector that looks at racks.
@@ -143,6 +145,8 @@ impl Default for Settings {
             replica_fetch_wait_max_ms: 500,
             replica_fetch_backoff_ms: 1000,
             replica_socket_timeout_ms: 30_000,
+            alter_log_dirs_replication_quota_window_num: 11,
+            alter_log_dirs_replication_quota_window_size_seconds: 1,
             replication_quota_window_num: 11,
             replication_quota_window_size_seconds: 1,
             replica_selector_rack_aware: false,

@@ -1,10 +1,13 @@
 //! The log directories of a node as its shards use them, and what was found in them at the start.
 
+use std::path::Path;
 use std::sync::Arc;
 
+use metadata::image::{ConfigResource, MetadataImage};
 use storage::{DirectoryKind, LogDirectory, PartitionDirectory, StartPoints};
 use types::{TopicIdPartition, Uuid};
 
+use crate::config::NodeConfig;
 use crate::event::{DirectoryIndex, ShardId};
 use crate::routing::shard_of;
 
@@ -52,7 +55,13 @@ impl Directories {
                 if found.kind == DirectoryKind::Delete {
                     started.directory.remove_directory(&found.path)?;
                 }
-                if found.kind != DirectoryKind::Current {
+                let is_wanted = match found.kind {
+                    DirectoryKind::Current => true,
+                    // of a move that goes on
+                    DirectoryKind::Future => found.topic_id.is_some(),
+                    DirectoryKind::Delete | DirectoryKind::Stray => false,
+                };
+                if !is_wanted {
                     continue;
                 }
                 if found.topic_id.is_none() && !started.directory.has_records(&found.path)? {
@@ -84,6 +93,19 @@ impl Directories {
     pub(crate) fn indexes(&self) -> impl Iterator<Item = DirectoryIndex> + use<> {
         (0..self.0.len() as u16).map(DirectoryIndex)
     }
+}
+
+/// The log directories of a broker that are to get no new replicas (KIP-1066): of its configuration, or its file.
+pub(crate) fn cordoned(image: &MetadataImage, node: &NodeConfig) -> Vec<Uuid> {
+    const NAME: &str = "cordoned.log.dirs";
+    let set = image.properties(&ConfigResource::broker(node.node_id.0)).get(NAME);
+    let value = set.or_else(|| node.properties.get(NAME)).map_or("", |value| value.trim());
+    let named =
+        |path: &Path| value.split(',').any(|item| item.trim() == "*" || Path::new(item.trim()) == path);
+    let all = node.log_directories.iter();
+    let mut ids: Vec<Uuid> = all.filter(|one| named(&one.path)).map(|one| one.id).collect();
+    ids.sort();
+    ids
 }
 
 /// `Directories` and one shard's part of what was found.

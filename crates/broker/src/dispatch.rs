@@ -41,6 +41,7 @@ pub(crate) const SERVED: &[ApiKey] = &[
     ApiKey::DescribeAcls,
     ApiKey::DescribeConfigs,
     ApiKey::AlterConfigs,
+    ApiKey::AlterReplicaLogDirs,
     ApiKey::DescribeLogDirs,
     ApiKey::CreatePartitions,
     ApiKey::DeleteGroups,
@@ -119,6 +120,9 @@ pub(crate) fn dispatch(shard: &mut Shard, turn: &mut Turn, call: Call, request: 
         Request::DescribeConfigs(request) => handlers::describe_configs::handle(shard, &request),
         Request::ListConfigResources(request) => {
             handlers::list_config_resources::handle(shard, &call, &request)
+        }
+        Request::AlterReplicaLogDirs(request) => {
+            handlers::alter_replica_log_dirs::handle(shard, turn, call, request)
         }
         Request::DescribeLogDirs(request) => handlers::describe_log_dirs::handle(shard, turn, call, request),
         Request::DescribeClientQuotas(_) => handlers::empty::describe_client_quotas(),

@@ -232,7 +232,14 @@ impl FetchConditions {
 #[derive(Debug)]
 pub enum PartitionOperation {
     ListOffset(OffsetLookUp),
-    EpochEnd { leader_epoch: i32, current_leader_epoch: i32 },
+    EpochEnd {
+        leader_epoch: i32,
+        current_leader_epoch: i32,
+    },
+    /// To another log directory.
+    Move {
+        directory: DirectoryIndex,
+    },
     DescribeProducers,
 }
 
@@ -242,6 +249,8 @@ pub enum PartitionOutcome {
     ListOffset(protocol::messages::list_offsets_response::ListOffsetsPartitionResponse),
     EpochEnd(protocol::messages::offset_for_leader_epoch_response::EpochEndOffset),
     DeleteRecords(protocol::messages::delete_records_response::DeleteRecordsPartitionResult),
+    /// Error code.
+    Moves(i16),
     DescribeProducers(protocol::messages::describe_producers_response::PartitionResponse),
 }
 

@@ -15,7 +15,7 @@ use crate::log::ReplicaLog;
 use crate::message::{Place, WorkId};
 use crate::metrics::TopicCounts;
 use crate::replica_sessions::SessionKey;
-use crate::shard::names;
+use crate::shard::{Future, names};
 use crate::watch::Watcher;
 
 /// What an acknowledgement waits for.
@@ -49,6 +49,8 @@ pub(crate) struct Partition {
     pub following: Option<NodeId>,
     /// Where its leader is asked for records although the log ends before: in the midst of the batch that comes first.
     pub fetch_from: Offset,
+    /// Where it moves to.
+    pub future: Option<Box<Future>>,
     /// The log was cut below what a checkpoint file says is on the disk: nothing is appended before that is rewritten.
     pub awaits_checkpoint: bool,
     pub config: Arc<LogConfig>,
@@ -97,6 +99,7 @@ impl Partition {
             replica,
             following: None,
             fetch_from: Offset::ZERO,
+            future: None,
             awaits_checkpoint: false,
             config,
             changed: false,

@@ -35,11 +35,26 @@ impl Throttle {
         self.bytes_per_s < UNLIMITED
     }
 
+    /// Windows that are over count no more; but what went over the rate is waited out first.
     fn drop_old(&mut self, now_us: u64) {
         let age_max = self.window_us.saturating_mul(self.windows_max);
-        while self.windows.front().is_some_and(|(began, _)| began.saturating_add(age_max) <= now_us) {
+        while self.over_until(now_us).is_none()
+            && self.windows.front().is_some_and(|(began, _)| began.saturating_add(age_max) <= now_us)
+        {
             self.windows.pop_front();
         }
+    }
+
+    fn over_until(&self, now_us: u64) -> Option<u64> {
+        let &(first, _) = self.windows.front()?;
+        let sum: u128 = self.windows.iter().map(|(_, bytes)| u128::from(*bytes)).sum();
+        let elapsed = now_us.saturating_sub(first).max(self.window_us);
+        if sum * 1_000_000 <= u128::from(self.bytes_per_s) * u128::from(elapsed) {
+            return None;
+        }
+        let needed = (sum * 1_000_000).checked_div(u128::from(self.bytes_per_s));
+        let needed = needed.and_then(|us| u64::try_from(us).ok()).unwrap_or(u64::MAX);
+        Some(first.saturating_add(needed).max(now_us.saturating_add(1000)))
     }
 
     pub fn record(&mut self, now_us: u64, bytes: u64) {
@@ -61,17 +76,7 @@ impl Throttle {
             return None;
         }
         self.drop_old(now_us);
-        let &(first, _) = self.windows.front()?;
-        let sum: u128 = self.windows.iter().map(|(_, bytes)| u128::from(*bytes)).sum();
-        let elapsed = now_us.saturating_sub(first).max(self.window_us);
-        if sum * 1_000_000 <= u128::from(self.bytes_per_s) * u128::from(elapsed) {
-            return None;
-        }
-        // at the latest when the oldest window counts no more
-        let gone = first.saturating_add(self.window_us.saturating_mul(self.windows_max));
-        let needed = (sum * 1_000_000).checked_div(u128::from(self.bytes_per_s));
-        let kept = needed.and_then(|us| u64::try_from(us).ok()).map_or(gone, |us| first.saturating_add(us));
-        Some(kept.min(gone).max(now_us.saturating_add(1000)))
+        self.over_until(now_us)
     }
 }
 
@@ -101,10 +106,9 @@ mod tests {
                     }
                 }
             }
-            // each run of windows may begin with one answer too many
             let wanted = rate * 300;
-            assert!(sent <= wanted + wanted / 5 + answer, "{rate}: {sent}");
-            assert!(sent >= wanted - wanted / 5, "{rate}: {sent}");
+            assert!(sent <= wanted + wanted / 20 + answer, "{rate}: {sent}");
+            assert!(sent >= wanted - wanted / 20, "{rate}: {sent}");
         }
     }
 
@@ -120,8 +124,7 @@ mod tests {
         assert_eq!(throttle.exceeded_until(10), Some(2 * SECOND));
         assert_eq!(throttle.exceeded_until(2 * SECOND), None);
         throttle.set_rate(0);
-        assert_eq!(throttle.exceeded_until(2 * SECOND), Some(11 * SECOND));
-        assert_eq!(throttle.exceeded_until(11 * SECOND), None, "nothing was sent for so long");
+        assert_eq!(throttle.exceeded_until(2 * SECOND), Some(u64::MAX));
         throttle.set_rate(UNLIMITED);
         assert_eq!(throttle.exceeded_until(10), None);
     }

@@ -123,6 +123,10 @@ fn settings(config: &StaticConfig) -> Settings {
             .i64("log.flush.start.offset.checkpoint.interval.ms"),
         replica_high_watermark_checkpoint_interval_ms: config
             .i64("replica.high.watermark.checkpoint.interval.ms"),
+        alter_log_dirs_replication_quota_window_num: config
+            .i32("alter.log.dirs.replication.quota.window.num"),
+        alter_log_dirs_replication_quota_window_size_seconds: config
+            .i32("alter.log.dirs.replication.quota.window.size.seconds"),
         replication_quota_window_num: config.i32("replication.quota.window.num"),
         replication_quota_window_size_seconds: config.i32("replication.quota.window.size.seconds"),
         replica_lag_time_max_ms: config.i64("replica.lag.time.max.ms"),

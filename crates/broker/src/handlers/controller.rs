@@ -114,6 +114,7 @@ pub(crate) fn on_reply(shard: &mut Shard, turn: &mut Turn, wait: ControllerWait,
     match wait {
         ControllerWait::Forwarded(call) => shard.answer(turn, call, Answer::Response(response)),
         ControllerWait::Alterations(asked) => shard.on_alterations(turn, asked, response),
+        ControllerWait::Assignments(asked) => shard.on_assignments(turn, asked, response),
         ControllerWait::OffsetsTopic => {
             shard.groups.creating_topic = false;
             for (name, error) in errors(&response) {

@@ -59,6 +59,18 @@ pub(crate) fn describe(shard: &Shard, request: &DescribeLogDirsRequest) -> Descr
                 is_future_key: false,
             });
         }
+        let moving = shard.partitions.iter().filter(|at| wanted(&at.topic, at.id.partition));
+        for (partition, future) in moving.filter_map(|at| Some((at, at.future.as_ref()?))) {
+            if future.directory == index {
+                let end = partition.log.log_end_offset();
+                topics.entry(partition.topic.clone()).or_default().push(DescribeLogDirsPartition {
+                    partition_index: partition.id.partition,
+                    partition_size: i64::try_from(future.log.size()).unwrap_or(i64::MAX),
+                    offset_lag: Shard::future_lag(end, future),
+                    is_future_key: true,
+                });
+            }
+        }
         let topics = topics.into_iter().map(|(name, partitions)| DescribeLogDirsTopic { name, partitions });
         results.push(DescribeLogDirsResult {
             log_dir,

@@ -6,11 +6,12 @@ use types::TopicIdPartition;
 use crate::event::ShardId;
 use crate::handlers;
 use crate::message::{PartReply, PartitionOperation, PartitionOutcome, Place};
-use crate::shard::{Answer, Call, Scattered, Shard};
+use crate::shard::{Answer, Call, Scattered, Shard, Turn};
 
 /// Does one operation on a partition of this shard.
 pub(crate) fn operate(
     shard: &mut Shard,
+    turn: &mut Turn,
     id: TopicIdPartition,
     operation: PartitionOperation,
 ) -> PartitionOutcome {
@@ -21,6 +22,10 @@ pub(crate) fn operate(
         PartitionOperation::EpochEnd { leader_epoch, current_leader_epoch } => PartitionOutcome::EpochEnd(
             handlers::offset_for_leader_epoch::end_of(shard, &id, leader_epoch, current_leader_epoch),
         ),
+        PartitionOperation::Move { directory } => {
+            let error = shard.move_replica(turn, &id, directory).err().unwrap_or_default();
+            PartitionOutcome::Moves(error.code())
+        }
         PartitionOperation::DescribeProducers => {
             PartitionOutcome::DescribeProducers(handlers::describe_producers::describe(shard, &id))
         }
@@ -52,6 +57,12 @@ fn fill_partition(response: &mut Response, (t, p): Place, outcome: PartitionOutc
         }
         (Response::DeleteRecords(response), PartitionOutcome::DeleteRecords(outcome)) => {
             put(response.topics.get_mut(t).map(|topic| &mut topic.partitions), p, outcome);
+        }
+        (Response::AlterReplicaLogDirs(response), PartitionOutcome::Moves(error_code)) => {
+            let partitions = response.results.get_mut(t).map(|topic| &mut topic.partitions);
+            if let Some(result) = partitions.and_then(|partitions| partitions.get_mut(p)) {
+                result.error_code = error_code;
+            }
         }
         (Response::DescribeProducers(response), PartitionOutcome::DescribeProducers(outcome)) => {
             put(response.topics.get_mut(t).map(|topic| &mut topic.partitions), p, outcome);

@@ -182,6 +182,7 @@ impl Quorum {
                 if let Some(applied) = self.shards.get_mut(usize::from(shard.0)) {
                     *applied = offset.max(*applied);
                 }
+                self.compare_cordoned(turn);
             }
             Message::AllocateProducerIds => self.allocate_producer_ids(shard, turn),
             Message::DirectoryFailed { directory } => self.lose_directory(directory, turn),

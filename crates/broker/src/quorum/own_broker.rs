@@ -193,9 +193,26 @@ impl Quorum {
             let path = lost.path.display();
             return self.fail(format!("the metadata log's directory {path} has failed"), turn);
         }
-        if !self.offline.insert(lost.id) {
-            return;
+        if self.offline.insert(lost.id) {
+            self.tell_directories(turn);
         }
+    }
+
+    /// Other log directories may be cordoned than the controller has on record.
+    pub(super) fn compare_cordoned(&mut self, turn: &mut Turn<'_>) {
+        let State::Running { .. } = self.own.state else { return };
+        let image = self.loader.head();
+        let Some(broker) = image.cluster.broker(self.node.node_id.0) else { return };
+        let cordoned = crate::directories::cordoned(image, &self.node);
+        let is_known = broker.cordoned_log_dirs.as_ref().is_some_and(|known| {
+            known.len() == cordoned.len() && known.iter().all(|id| cordoned.contains(id))
+        });
+        if !is_known && image.metadata_version().supports_cordoned_directories() {
+            self.tell_directories(turn);
+        }
+    }
+
+    fn tell_directories(&mut self, turn: &mut Turn<'_>) {
         let Some(epoch) = self.own.epoch() else { return };
         let request = self.own_heartbeat(epoch);
         let outcome = self.decide(turn, |controller, context| controller.broker_heartbeat(&request, context));

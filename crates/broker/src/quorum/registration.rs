@@ -43,7 +43,7 @@ impl Quorum {
             want_fence: false,
             want_shut_down: self.leaves(),
             offline_log_dirs: self.offline.iter().copied().collect(),
-            cordoned_log_dirs: Some(Vec::new()),
+            cordoned_log_dirs: Some(crate::directories::cordoned(self.loader.head(), &self.node)),
         }
     }
 

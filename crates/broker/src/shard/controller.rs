@@ -2,8 +2,11 @@
 
 use protocol::Response;
 
+use types::TopicIdPartition;
+
 use super::Call;
 use super::in_sync::AskedAlteration;
+use crate::event::DirectoryIndex;
 
 /// What to do with the quorum's answer.
 #[derive(Debug)]
@@ -14,6 +17,8 @@ pub(crate) enum ControllerWait {
     Metadata(Call, Box<Response>),
     /// In-sync sets are to change.
     Alterations(Vec<AskedAlteration>),
+    /// Replicas are in these log directories.
+    Assignments(Vec<(TopicIdPartition, DirectoryIndex)>),
     /// `__consumer_offsets` was created; nobody waits.
     OffsetsTopic,
 }

@@ -19,6 +19,8 @@ const RECOVERY_POINTS_SOON_MS: i64 = 1000;
 enum Job {
     /// `much`: recovery is spared reading it, once the recovery points are written down.
     Flush { directory: DirectoryIndex, parts: Vec<(TopicIdPartition, FlushedTo)>, much: bool },
+    /// Of a replica that moves to another log directory.
+    Future { id: TopicIdPartition, to: FlushedTo },
     File {
         /// Wait for it.
         told: Vec<ShardId>,
@@ -145,6 +147,27 @@ impl Shard {
         Some(token)
     }
 
+    pub(super) fn flush_future(
+        &mut self,
+        turn: &mut Turn,
+        directory: DirectoryIndex,
+        id: TopicIdPartition,
+        plan: storage::FlushPlan,
+    ) {
+        let storage::FlushPlan { files, directories, to, .. } = plan;
+        let token = self.disk.begin(Job::Future { id, to });
+        turn.effects.push(Effect::Flush { token, directory, files, directories });
+    }
+
+    pub(super) fn lose_directory_because(
+        &mut self,
+        turn: &mut Turn,
+        directory: DirectoryIndex,
+        reason: String,
+    ) {
+        self.on_directory_failed(turn, &DiskFailure { directory, reason, no_room: false });
+    }
+
     pub(super) fn on_disk_done(
         &mut self,
         turn: &mut Turn,
@@ -167,6 +190,7 @@ impl Shard {
             (Some(Job::File { told, directory }), Ok(())) => {
                 told.into_iter().for_each(|shard| self.tell_written(turn, shard, directory));
             }
+            (Some(Job::Future { id, to }), Ok(())) => self.on_future_flushed(turn, &id, to),
             (Some(Job::Names) | None, Ok(())) => {}
         }
         self.untold.jobs.remove(&token);
@@ -222,6 +246,7 @@ impl Shard {
             return false;
         }
         self.disk.wanted.remove(&directory);
+        self.drop_moves_to(directory);
         let slots: Vec<Slot> = self.partitions.all_slots().collect();
         for slot in slots {
             if let Some(partition) = self.partitions.at_mut(slot).filter(|at| at.directory == directory) {

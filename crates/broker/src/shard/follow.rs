@@ -361,7 +361,9 @@ impl Shard {
         let (start, end) = (partition.log.log_start_offset(), partition.log.log_end_offset());
         partition.replica.on_log_replaced(start, end);
         partition.log.on_high_watermark(partition.replica.high_watermark());
-        let directory = partition.directory;
+        let (directory, id) = (partition.directory, partition.id);
+        self.cut_future(turn, &id);
+        let Some(partition) = self.partitions.at_mut(slot) else { return };
         if partition.log.0.recovery_point() < recovery_point {
             // else a start after a crash would take for synced what is appended behind the cut
             partition.awaits_checkpoint = true;

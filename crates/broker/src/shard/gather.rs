@@ -51,7 +51,7 @@ impl Shard {
         let mut elsewhere = Vec::new();
         for (owner, operations) in parts {
             if owner == self.id {
-                let outcomes = self.run_operations(operations);
+                let outcomes = self.run_operations(turn, operations);
                 handlers::fill(&mut response, PartReply::Partitions(outcomes));
             } else {
                 elsewhere.push((owner, operations));
@@ -74,7 +74,7 @@ impl Shard {
             Part::ReplicaFetch(part) => handlers::replica_fetch::run_part(self, turn, origin, part),
             Part::DeleteRecords(part) => handlers::delete_records::run_part(self, turn, origin, part),
             Part::Partitions(operations) => {
-                let outcomes = self.run_operations(operations);
+                let outcomes = self.run_operations(turn, operations);
                 self.reply_part(turn, origin, PartReply::Partitions(outcomes));
             }
             Part::Group { partition, context, request } => {
@@ -117,9 +117,10 @@ impl Shard {
 
     fn run_operations(
         &mut self,
+        turn: &mut Turn,
         operations: Vec<(Place, TopicIdPartition, PartitionOperation)>,
     ) -> Vec<(Place, crate::message::PartitionOutcome)> {
-        let mut run = |(place, id, operation)| (place, handlers::operate(self, id, operation));
+        let mut run = |(place, id, operation)| (place, handlers::operate(self, turn, id, operation));
         operations.into_iter().map(&mut run).collect()
     }
 }

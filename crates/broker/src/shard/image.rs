@@ -127,6 +127,8 @@ impl Shard {
             self.cut_at_high_watermark(turn, slot);
         }
         self.follow(slot);
+        self.resume_move(turn, &id);
+        self.compare_directory(id, directory);
         // what was recovered counts only when it is flushed, where that is asked for
         self.note_unflushed(turn, slot, 0, false);
         if *name == *OFFSETS_TOPIC {
@@ -216,7 +218,10 @@ impl Shard {
         let usable = |index: &DirectoryIndex| !self.disk.failed.contains(index);
         match self.directories.index_of(id) {
             Some(index) => Some(index),
-            None => self.directories.indexes().filter(usable).min_by_key(|&index| (count(index), index)),
+            None => {
+                let usable = self.directories.indexes().filter(usable);
+                usable.min_by_key(|&index| (self.is_cordoned(index), count(index), index))
+            }
         }
     }
 
@@ -231,6 +236,7 @@ impl Shard {
         self.settle_deletions(turn, slot);
         self.abandon_groups(turn, slot);
         self.wake_watchers(turn, slot);
+        self.end_move(turn, id);
         let Some(partition) = self.partitions.remove(id) else { return };
         if is_planted(Planted::NamesakeInherits) {
             return;
@@ -254,6 +260,40 @@ impl Shard {
 
     /// Logs of topics that nobody knows are renamed and kept, as Kafka does. Before any log is made: a topic that was
     /// deleted and made again before a crash must not find the old one's records under its name.
+    /// Moves that a stop has interrupted: at its very end, the replica is where it goes; else it goes on when the
+    /// partition is there; one that nobody wants is deleted.
+    fn settle_futures(&mut self, turn: &mut Turn) {
+        let directories = self.directories.clone();
+        let node = self.node.node_id.0;
+        for (id, mut future) in std::mem::take(&mut self.moves.found) {
+            let Some(started) = directories.get(future.directory) else { continue };
+            if self.found_logs.contains_key(&id) {
+                self.moves.found.insert(id, future);
+                continue;
+            }
+            let state = self.cluster.topic_by_id(id.topic_id).and_then(|topic| topic.state(id.partition));
+            let is_here = state.is_some_and(|state| {
+                let place = state.replicas.iter().position(|&replica| replica == node);
+                let recorded = place.and_then(|place| state.directories.get(place));
+                recorded == Some(&started.directory.id())
+            });
+            let done = if is_here {
+                started.directory.promote_directory(&future.found).map(|found| {
+                    future.found = found;
+                    self.found_logs.insert(id, future);
+                })
+            } else {
+                let unique = self.unique_name();
+                let renamed =
+                    started.directory.rename_directory(&future.found, DirectoryKind::Delete, unique);
+                renamed.map(|path| self.doomed.push((turn.now.wall_ms, future.directory, path)))
+            };
+            if let Err(error) = done {
+                turn.log(Level::Error, error.to_string());
+            }
+        }
+    }
+
     fn put_strays_aside(&mut self, turn: &mut Turn) {
         let node = self.node.node_id.0;
         let is_known = |id: &TopicIdPartition| {
@@ -263,6 +303,7 @@ impl Shard {
         let (known, strays): (BTreeMap<_, _>, BTreeMap<_, _>) =
             std::mem::take(&mut self.found_logs).into_iter().partition(|(id, _)| is_known(id));
         self.found_logs = known;
+        self.settle_futures(turn);
         for stray in strays.into_values().chain(std::mem::take(&mut self.nobodys_logs)) {
             let unique = self.unique_name();
             let Some(started) = self.directories.get(stray.directory) else { continue };
@@ -278,7 +319,7 @@ impl Shard {
         }
     }
 
-    fn unique_name(&mut self) -> Uuid {
+    pub(super) fn unique_name(&mut self) -> Uuid {
         Uuid(self.random.bytes16())
     }
 

@@ -4,6 +4,7 @@
 pub(crate) mod answer;
 mod applied;
 mod begin_anew;
+mod assigning;
 mod compaction;
 mod connections;
 mod controller;
@@ -16,6 +17,7 @@ mod in_sync;
 mod keeping;
 mod messages;
 mod metrics;
+mod moving;
 mod produce_wait;
 pub mod standing;
 mod throttles;
@@ -49,6 +51,7 @@ use crate::watch::Watcher;
 pub(crate) use answer::Answer;
 pub(crate) use controller::ControllerWait;
 pub(crate) use gather::{Gather, Scattered};
+pub(crate) use moving::Future;
 pub(crate) use produce_wait::ProduceWait;
 pub(crate) use throttles::names;
 
@@ -150,6 +153,8 @@ pub struct Shard {
     following: follow::Following,
     alterations: in_sync::Alterations,
     active_brokers: Arc<ActiveBrokers>,
+    pub(crate) moves: moving::Moves,
+    assignments: assigning::Assignments,
     pub(crate) throttles: throttles::Throttles,
     pub(crate) connections: BTreeMap<ConnectionId, Connection>,
     /// Connections with an answer that may leave or a frame that may start.
@@ -169,7 +174,11 @@ impl Shard {
         let slots = usize::try_from(node.settings.max_incremental_fetch_session_cache_slots).unwrap_or(0);
         // a copy draws what the shard itself draws, which nobody can see
         let following = follow::Following::new(&node, random.clone());
+        let (futures, found): (Vec<_>, Vec<_>) =
+            found.into_iter().partition(|found| found.found.kind == storage::DirectoryKind::Future);
         let throttles = throttles::Throttles::new(&node);
+        let mut moves = moving::Moves::new(throttles::of_moves(&node));
+        moves.found = futures.into_iter().map(|found| (found.id, found)).collect();
         Shard {
             id,
             sessions: FetchSessions::new(slots.div_ceil(usize::from(node.shards.max(1)))),
@@ -205,6 +214,8 @@ impl Shard {
             following,
             alterations: Default::default(),
             active_brokers: Arc::default(),
+            moves,
+            assignments: Default::default(),
             throttles,
             connections: BTreeMap::new(),
             ready: Vec::new(),
@@ -246,7 +257,9 @@ impl Shard {
         self.settle(&mut turn);
         self.pump(&mut turn);
         self.run_fetchers(&mut turn);
+        self.run_moves(&mut turn);
         self.ask_for_alterations(&mut turn);
+        self.ask_for_assignments(&mut turn);
         self.start_flushes(&mut turn);
         self.ask_to_be_woken(&mut turn);
     }

@@ -14,6 +14,7 @@ use crate::routing::shard_of;
 
 const LEADER_RATE: &str = "leader.replication.throttled.rate";
 const FOLLOWER_RATE: &str = "follower.replication.throttled.rate";
+const MOVE_RATE: &str = "replica.alter.log.dirs.io.max.bytes.per.second";
 const LEADER_REPLICAS: &str = "leader.replication.throttled.replicas";
 const FOLLOWER_REPLICAS: &str = "follower.replication.throttled.replicas";
 
@@ -25,14 +26,25 @@ pub(crate) struct Throttles {
 impl Throttles {
     pub fn new(node: &NodeConfig) -> Throttles {
         let settings = &node.settings;
-        let count = |value: i32| u64::try_from(value).unwrap_or(1);
         let throttle = || {
-            let (windows, seconds) =
-                (settings.replication_quota_window_num, settings.replication_quota_window_size_seconds);
-            Throttle::new(count(windows), count(seconds))
+            of_windows(settings.replication_quota_window_num, settings.replication_quota_window_size_seconds)
         };
         Throttles { leader: throttle(), follower: throttle() }
     }
+}
+
+/// Between the log directories of a broker.
+pub(crate) fn of_moves(node: &NodeConfig) -> Throttle {
+    let settings = &node.settings;
+    of_windows(
+        settings.alter_log_dirs_replication_quota_window_num,
+        settings.alter_log_dirs_replication_quota_window_size_seconds,
+    )
+}
+
+fn of_windows(windows: i32, seconds: i32) -> Throttle {
+    let count = |value: i32| u64::try_from(value).unwrap_or(1);
+    Throttle::new(count(windows), count(seconds))
 }
 
 /// Whether a list of `partition:broker`, or `*`, names this replica.
@@ -54,6 +66,11 @@ impl Shard {
             let given = layers.iter().find_map(|layer| image.properties(layer).get(name));
             given.and_then(|value| value.trim().parse::<i64>().ok())
         };
+        // which other shards move something is not known here
+        let moves = rate(MOVE_RATE).and_then(|rate| u64::try_from(rate).ok());
+        let shards = u64::from(self.node.shards.max(1));
+        let move_rate = moves.filter(|rate| *rate < replication::UNLIMITED).map(|rate| rate.div_ceil(shards));
+        self.moves.throttle.set_rate(move_rate.unwrap_or(replication::UNLIMITED));
         let rates = [rate(LEADER_RATE), rate(FOLLOWER_RATE)];
         if rates == [None, None]
             && !self.throttles.leader.is_limited()

@@ -16,6 +16,9 @@ impl Shard {
             }
             self.settle_group_writes(turn, slot);
             self.wake_watchers(turn, slot);
+            if let Some(id) = self.partitions.at(slot).filter(|at| at.future.is_some()).map(|at| at.id) {
+                self.note_moving(turn, &id);
+            }
         }
         self.wake_replica_sessions(turn);
     }
@@ -50,6 +53,8 @@ impl Shard {
             self.timers.next(),
             self.following.next_deadline(turn.now),
             self.alterations.next_deadline(),
+            self.assignments.next_deadline(),
+            self.moves.next_deadline(),
         ];
         let Some(next) = deadlines.into_iter().flatten().min() else { return };
         // A wake-up that comes too early does no harm, so one that is asked for is only ever moved forward.

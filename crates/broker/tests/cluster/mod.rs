@@ -16,14 +16,16 @@ use metadata::image::{Loader, MetadataImage};
 use platform::memory::MemoryFileSystem;
 use platform::{FileSystem, Random, Time};
 use protocol::messages::{
-    AlterPartitionRequest, AlterPartitionResponse, alter_partition_request, alter_partition_response,
+    AlterPartitionRequest, AlterPartitionResponse, AssignReplicasToDirsRequest, AssignReplicasToDirsResponse,
+    alter_partition_request, alter_partition_response,
 };
 use protocol::records::metadata::*;
 use protocol::{ApiKey, ErrorCode, Reader, Request, RequestHeader, Response, ResponseHeader, Writer};
 use storage::{LogDirectory, MetaProperties};
 use types::{NodeId, ProducerId, Uuid};
 
-const DIRECTORY: &str = "/data";
+/// Log directories of a node, as many as it has.
+pub const DIRECTORIES: [&str; 2] = ["/data", "/data-2"];
 const FIRST_PORT: u16 = 9000;
 
 /// An actor's end of a connection.
@@ -53,6 +55,7 @@ pub struct Cluster {
     pub settings: Settings,
     pub racks: bool,
     shards: u16,
+    directories: usize,
     loader: Loader,
     offset: i64,
     links: BTreeMap<End, End>,
@@ -67,7 +70,11 @@ pub struct Cluster {
 }
 
 pub fn directory_id(node: i32) -> Uuid {
-    Uuid::from_halves(i64::from(node), 900)
+    directory_ids(node)[0]
+}
+
+pub fn directory_ids(node: i32) -> [Uuid; 2] {
+    [900, 901].map(|at| Uuid::from_halves(i64::from(node), at))
 }
 
 impl Cluster {
@@ -76,7 +83,16 @@ impl Cluster {
         Cluster::with(nodes, shards, Settings::default(), false)
     }
 
+    /// With two log directories each.
+    pub fn with_two_directories(nodes: i32, shards: u16) -> Cluster {
+        Cluster::made(nodes, shards, 2, Settings::default(), false)
+    }
+
     pub fn with(nodes: i32, shards: u16, settings: Settings, racks: bool) -> Cluster {
+        Cluster::made(nodes, shards, 1, settings, racks)
+    }
+
+    fn made(nodes: i32, shards: u16, directories: usize, settings: Settings, racks: bool) -> Cluster {
         let settings =
             Settings { group_initial_rebalance_delay_ms: 0, offsets_topic_num_partitions: 2, ..settings };
         let mut cluster = Cluster {
@@ -91,6 +107,7 @@ impl Cluster {
             settings,
             racks,
             shards,
+            directories,
             loader: Loader::new(MetadataImage::default()),
             offset: 0,
             links: BTreeMap::new(),
@@ -105,14 +122,15 @@ impl Cluster {
         };
         for node in 1..=nodes {
             let files = MemoryFileSystem::new(node as u64);
-            let mut directory = LogDirectory::open(Arc::new(files.clone()), DIRECTORY.as_ref()).unwrap();
-            let meta = MetaProperties {
-                cluster_id: "5L6g3nShT-eMCtK--X86sw".into(),
-                node_id: NodeId(node),
-                directory_id: Some(directory_id(node)),
-            };
-            directory.write_meta(meta).unwrap();
-            drop(directory);
+            for (path, id) in DIRECTORIES.iter().zip(directory_ids(node)).take(directories) {
+                let mut directory = LogDirectory::open(Arc::new(files.clone()), path.as_ref()).unwrap();
+                let meta = MetaProperties {
+                    cluster_id: "5L6g3nShT-eMCtK--X86sw".into(),
+                    node_id: NodeId(node),
+                    directory_id: Some(id),
+                };
+                directory.write_meta(meta).unwrap();
+            }
             let member = Member { files, shards: Vec::new(), is_up: false, wake_at: Vec::new() };
             cluster.nodes.insert(node, member);
             cluster.start(node);
@@ -136,7 +154,7 @@ impl Cluster {
             }],
             rack: self.racks.then(|| format!("rack-{node}").into()),
             fenced: false,
-            log_dirs: vec![directory_id(node)],
+            log_dirs: directory_ids(node)[..self.directories].to_vec(),
             ..Default::default()
         })
     }
@@ -155,11 +173,13 @@ impl Cluster {
                 advertised_port: FIRST_PORT + node as u16,
                 is_controller: false,
             }],
-            log_directories: vec![LogDirectoryConfig {
-                path: PathBuf::from(DIRECTORY),
-                id: directory_id(node),
-            }],
-            metadata_log_directory: PathBuf::from(DIRECTORY),
+            log_directories: DIRECTORIES
+                .iter()
+                .zip(directory_ids(node))
+                .take(self.directories)
+                .map(|(path, id)| LogDirectoryConfig { path: PathBuf::from(path), id })
+                .collect(),
+            metadata_log_directory: PathBuf::from(DIRECTORIES[0]),
             shards: self.shards,
             properties: Arc::new(self.properties.iter().cloned().collect()),
             settings: self.settings.clone(),
@@ -172,8 +192,9 @@ impl Cluster {
         let config = Arc::new(self.config(node));
         let shards = self.shards;
         let member = self.nodes.get_mut(&node).unwrap();
-        let directory = LogDirectory::open(Arc::new(member.files.clone()), DIRECTORY.as_ref()).unwrap();
-        let directories = Arc::new(Directories::start(vec![directory]).unwrap());
+        let open = |path: &&str| LogDirectory::open(Arc::new(member.files.clone()), path.as_ref()).unwrap();
+        let opened = DIRECTORIES.iter().take(self.directories).map(open).collect();
+        let directories = Arc::new(Directories::start(opened).unwrap());
         let found = directories.found_logs(shards).unwrap();
         let shard = |(id, found): (u16, _)| {
             Shard::new(ShardOptions {
@@ -287,7 +308,11 @@ impl Cluster {
                 leader: replicas[0],
                 leader_epoch: 0,
                 partition_epoch: 0,
-                directories: replicas.iter().map(|&node| directory_id(node)).collect(),
+                // of several, the broker chooses
+                directories: replicas
+                    .iter()
+                    .map(|&node| if self.directories > 1 { Uuid::ZERO } else { directory_id(node) })
+                    .collect(),
                 ..Default::default()
             }),
         ];
@@ -521,7 +546,15 @@ impl Cluster {
                 Message::ProducerIds { block: Some(ProducerIdBlock { first, count: 1000 }) }
             }
             Message::ControllerRequest { id, request, .. } => {
-                let Request::AlterPartition(request) = *request else { return };
+                let request = match *request {
+                    Request::AlterPartition(request) => request,
+                    Request::AssignReplicasToDirs(request) => {
+                        let response = Box::new(Response::AssignReplicasToDirs(self.assign(request)));
+                        let reply = Message::ControllerReply { id, response };
+                        return self.mail.push_back((node, ActorId::Quorum, from, reply));
+                    }
+                    _ => return,
+                };
                 self.asked.push((node, request.clone()));
                 if self.hold_controller {
                     return;
@@ -532,6 +565,38 @@ impl Cluster {
             _ => return,
         };
         self.mail.push_back((node, ActorId::Quorum, from, reply));
+    }
+
+    fn assign(&mut self, request: AssignReplicasToDirsRequest) -> AssignReplicasToDirsResponse {
+        use protocol::messages::assign_replicas_to_dirs_response::{DirectoryData, PartitionData, TopicData};
+        let mut response = AssignReplicasToDirsResponse::default();
+        let mut records = Vec::new();
+        for directory in request.directories {
+            let mut topics = Vec::new();
+            for topic in directory.topics {
+                let mut partitions = Vec::new();
+                for asked in topic.partitions {
+                    let partition_id = asked.partition_index;
+                    let known = self.loader.head().topics.partition(topic.topic_id, partition_id).unwrap();
+                    let of = |(node, id): (&i32, &Uuid)| match *node == request.broker_id {
+                        true => directory.id,
+                        false => *id,
+                    };
+                    let directories = known.replicas.iter().zip(&known.directories).map(of).collect();
+                    records.push(MetadataRecord::PartitionChange(PartitionChangeRecord {
+                        topic_id: topic.topic_id,
+                        partition_id,
+                        directories: Some(directories),
+                        ..Default::default()
+                    }));
+                    partitions.push(PartitionData { partition_index: partition_id, error_code: 0 });
+                }
+                topics.push(TopicData { topic_id: topic.topic_id, partitions });
+            }
+            response.directories.push(DirectoryData { id: directory.id, topics });
+        }
+        self.publish(records);
+        response
     }
 
     fn alter(&mut self, request: AlterPartitionRequest) -> AlterPartitionResponse {

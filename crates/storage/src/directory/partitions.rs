@@ -17,7 +17,7 @@ use crate::partition_metadata;
 pub struct PartitionDirectory {
     pub partition: TopicPartition,
     pub kind: DirectoryKind,
-    /// Of `partition.metadata`; None where there is none, or the directory is no current one.
+    /// Of `partition.metadata`; None where there is none, or the directory is neither current nor future.
     pub topic_id: Option<Uuid>,
     pub path: PathBuf,
 }
@@ -33,7 +33,9 @@ impl LogDirectory {
             }
             let path = self.path.join(&entry.name);
             let topic_id = match kind {
-                DirectoryKind::Current => partition_metadata::read(&*self.file_system, &path)?,
+                DirectoryKind::Current | DirectoryKind::Future => {
+                    partition_metadata::read(&*self.file_system, &path)?
+                }
                 _ => None,
             };
             found.push(PartitionDirectory { partition, kind, topic_id, path });
@@ -100,6 +102,50 @@ impl LogDirectory {
             }
         }
         Log::create(self.log_options(partition, config, now_ms), topic_id)
+    }
+
+    /// Makes the log that a replica is copied to which moves here from another log directory.
+    pub fn create_future_log(
+        &self,
+        partition: &TopicPartition,
+        topic_id: Uuid,
+        config: Arc<LogConfig>,
+        unique: Uuid,
+        now_ms: i64,
+    ) -> Result<Log> {
+        let directory = self.path.join(partition_directory(partition, DirectoryKind::Future, unique));
+        let options = LogOptions { directory, ..self.log_options(partition, config, now_ms) };
+        Log::create(options, Some(topic_id))
+    }
+
+    /// Opens the log of a move that a stop has interrupted.
+    pub fn open_future_log(
+        &self,
+        found: &PartitionDirectory,
+        config: Arc<LogConfig>,
+        now_ms: i64,
+    ) -> Result<Log> {
+        let options = LogOptions {
+            directory: found.path.clone(),
+            ..self.log_options(&found.partition, config, now_ms)
+        };
+        Log::open(options).map(|(log, _)| log)
+    }
+
+    /// A future log has everything: it takes the replica's name, which has to be free.
+    pub fn promote(&self, log: &mut Log) -> Result<()> {
+        let to = self.partition_path(log.partition());
+        let from = log.directory().to_owned();
+        self.file_system.rename(&from, &to).at(|| from)?;
+        log.set_directory(to);
+        Ok(())
+    }
+
+    /// As `promote`, for one that is not opened. Gives it under its new name.
+    pub fn promote_directory(&self, found: &PartitionDirectory) -> Result<PartitionDirectory> {
+        let path = self.partition_path(&found.partition);
+        self.file_system.rename(&found.path, &path).at(|| found.path.clone())?;
+        Ok(PartitionDirectory { path, kind: DirectoryKind::Current, ..found.clone() })
     }
 
     /// Whether there is a record in a partition's directory that is not opened.

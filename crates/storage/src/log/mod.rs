@@ -90,6 +90,11 @@ impl Log {
         &self.place.directory
     }
 
+    /// The directory was renamed. Files that are open stay so.
+    pub(crate) fn set_directory(&mut self, directory: std::path::PathBuf) {
+        self.place.directory = directory;
+    }
+
     pub fn config(&self) -> &Arc<LogConfig> {
         &self.config
     }

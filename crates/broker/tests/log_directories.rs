@@ -1,0 +1,187 @@
+//! Replicas that move between the log directories of a broker: what is copied while producers write, what the
+//! controller is told, what a kill in the midst of it leaves, what is refused.
+
+mod cluster;
+mod support;
+
+use broker::event::ConnectionId;
+use cluster::{Cluster, DIRECTORIES, directory_ids};
+use protocol::messages::alter_replica_log_dirs_request::{AlterReplicaLogDir, AlterReplicaLogDirTopic};
+use protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use protocol::messages::*;
+use protocol::records::metadata::{ConfigRecord, MetadataRecord};
+use protocol::{ErrorCode, Response};
+use support::{batch, values};
+use types::Uuid;
+
+fn produce(cluster: &mut Cluster, connection: ConnectionId, text: &str) -> i64 {
+    let partition_data = vec![PartitionProduceData { index: 0, records: Some(batch(&[text])) }];
+    let topic_data = vec![TopicProduceData { name: "t".into(), partition_data, ..Default::default() }];
+    let request = ProduceRequest { acks: -1, timeout_ms: 30_000, topic_data, ..Default::default() };
+    let Response::Produce(response) = cluster.call(connection, 10, request) else { panic!() };
+    let answer = &response.responses[0].partition_responses[0];
+    assert_eq!(answer.error_code, 0);
+    answer.base_offset
+}
+
+fn alter(cluster: &mut Cluster, connection: ConnectionId, path: &str, topic: &str) -> ErrorCode {
+    let topics = vec![AlterReplicaLogDirTopic { name: topic.to_owned().into(), partitions: vec![0] }];
+    let dirs = vec![AlterReplicaLogDir { path: path.to_owned().into(), topics }];
+    let Response::AlterReplicaLogDirs(response) =
+        cluster.call(connection, 2, AlterReplicaLogDirsRequest { dirs })
+    else {
+        panic!()
+    };
+    ErrorCode::from(response.results[0].partitions[0].error_code)
+}
+
+/// Where replicas are: directory, future, lag.
+fn places(cluster: &mut Cluster, connection: ConnectionId) -> Vec<(usize, bool, i64)> {
+    let Response::DescribeLogDirs(response) =
+        cluster.call(connection, 4, DescribeLogDirsRequest { topics: None })
+    else {
+        panic!()
+    };
+    let mut places = Vec::new();
+    for result in response.results {
+        let at = DIRECTORIES.iter().position(|path| *path == &*result.log_dir).unwrap();
+        for partition in result.topics.iter().flat_map(|topic| &topic.partitions) {
+            places.push((at, partition.is_future_key, partition.offset_lag));
+        }
+    }
+    places.sort();
+    places
+}
+
+fn recorded(cluster: &Cluster, topic: Uuid) -> Uuid {
+    cluster.image().topics.partition(topic, 0).unwrap().directories[0]
+}
+
+/// Offsets of all records, by several fetches.
+fn offsets(cluster: &mut Cluster, connection: ConnectionId) -> Vec<i64> {
+    let mut found: Vec<i64> = Vec::new();
+    loop {
+        let next = found.last().map_or(0, |last| last + 1);
+        let partitions = vec![fetch_request::FetchPartition {
+            fetch_offset: next,
+            partition_max_bytes: 1 << 20,
+            ..Default::default()
+        }];
+        let request = FetchRequest {
+            max_bytes: 1 << 20,
+            session_epoch: -1,
+            topics: vec![fetch_request::FetchTopic { topic: "t".into(), partitions, ..Default::default() }],
+            ..Default::default()
+        };
+        let Response::Fetch(response) = cluster.call(connection, 12, request) else { panic!() };
+        let data = &response.responses[0].partitions[0];
+        assert_eq!(data.error_code, 0);
+        let more = values(&data.records.bytes().unwrap_or_default());
+        if more.is_empty() {
+            return found;
+        }
+        found.extend(more.into_iter().map(|(offset, _)| offset));
+    }
+}
+
+fn filled(nodes: i32, shards: u16) -> (Cluster, Uuid, ConnectionId, i64) {
+    let mut cluster = Cluster::with_two_directories(nodes, shards);
+    let replicas: Vec<i32> = (1..=nodes).collect();
+    let topic = cluster.create_topic("t", &replicas, &[]);
+    let client = cluster.connect(1, 0);
+    let text = "x".repeat(100_000);
+    let last = (0..40).map(|_| produce(&mut cluster, client, &text)).last().unwrap();
+    (cluster, topic, client, last)
+}
+
+#[test]
+fn a_replica_moves_while_producers_write() {
+    for (nodes, shards) in [(1, 1), (1, 2), (3, 1)] {
+        let (mut cluster, topic, client, mut last) = filled(nodes, shards);
+        let from = directory_ids(1).iter().position(|id| *id == recorded(&cluster, topic)).expect("told");
+        let to = 1 - from;
+        assert_eq!(alter(&mut cluster, client, DIRECTORIES[from], "t"), ErrorCode::None);
+        assert_eq!(places(&mut cluster, client), [(from, false, 0)], "it is there already");
+        assert_eq!(alter(&mut cluster, client, DIRECTORIES[to], "t"), ErrorCode::None);
+        let begun = places(&mut cluster, client);
+        assert!(begun.iter().any(|(at, future, lag)| *at == to && *future && *lag > 10), "{begun:?}");
+        assert_eq!(recorded(&cluster, topic), directory_ids(1)[from]);
+        while places(&mut cluster, client) != [(to, false, 0)] {
+            last = produce(&mut cluster, client, "y");
+            cluster.pass(1);
+            assert!(last < 1000, "{:?}", places(&mut cluster, client));
+        }
+        assert_eq!(recorded(&cluster, topic), directory_ids(1)[to]);
+        let wanted: Vec<i64> = (0..=last).collect();
+        assert_eq!(offsets(&mut cluster, client), wanted, "{nodes} nodes, {shards} shards");
+        // its old place is freed in time; a start finds it where it is
+        cluster.pass(80_000);
+        let files = cluster.nodes[&1].files.clone();
+        let names = platform::FileSystem::read_directory(&files, DIRECTORIES[from].as_ref()).unwrap();
+        assert!(names.iter().all(|entry| !entry.name.starts_with("t-0")), "{names:?}");
+        cluster.kill(1, false);
+        cluster.start(1);
+        let client = cluster.connect(1, 0);
+        cluster.pass(1000);
+        assert_eq!(offsets(&mut cluster, client), wanted);
+        assert_eq!(produce(&mut cluster, client, "z"), last + 1);
+        assert_eq!(places(&mut cluster, client), [(to, false, 0)]);
+    }
+}
+
+#[test]
+fn a_move_goes_on_after_a_kill_and_ends_when_it_is_taken_back() {
+    let (mut cluster, topic, client, last) = filled(1, 1);
+    let from = directory_ids(1).iter().position(|id| *id == recorded(&cluster, topic)).unwrap();
+    assert_eq!(alter(&mut cluster, client, DIRECTORIES[1 - from], "t"), ErrorCode::None);
+    cluster.pass(3);
+    assert_eq!(places(&mut cluster, client).len(), 2);
+    cluster.kill(1, false);
+    cluster.start(1);
+    let client = cluster.connect(1, 0);
+    assert_eq!(places(&mut cluster, client).len(), 2, "{:?}", cluster.log);
+    cluster.pass(1000);
+    assert_eq!(places(&mut cluster, client), [(1 - from, false, 0)]);
+    assert_eq!(offsets(&mut cluster, client), (0..=last).collect::<Vec<_>>());
+    // and back, but not
+    assert_eq!(alter(&mut cluster, client, DIRECTORIES[from], "t"), ErrorCode::None);
+    cluster.pass(2);
+    assert_eq!(alter(&mut cluster, client, DIRECTORIES[1 - from], "t"), ErrorCode::None);
+    cluster.pass(1000);
+    assert_eq!(places(&mut cluster, client), [(1 - from, false, 0)]);
+}
+
+fn config(name: &str, value: &str) -> MetadataRecord {
+    MetadataRecord::Config(ConfigRecord {
+        resource_type: 4,
+        resource_name: "1".into(),
+        name: name.to_owned().into(),
+        value: Some(value.to_owned().into()),
+    })
+}
+
+#[test]
+fn moves_are_held_to_their_rate_and_refused_where_they_cannot_be() {
+    let (mut cluster, topic, client, _) = filled(1, 1);
+    let from = directory_ids(1).iter().position(|id| *id == recorded(&cluster, topic)).unwrap();
+    let to = DIRECTORIES[1 - from];
+    for (path, topic, expected) in
+        [("/nowhere", "t", ErrorCode::LogDirNotFound), (to, "u", ErrorCode::UnknownTopicOrPartition)]
+    {
+        assert_eq!(alter(&mut cluster, client, path, topic), expected, "{path} {topic}");
+    }
+    cluster.commit(vec![config("cordoned.log.dirs", to)]);
+    assert_eq!(alter(&mut cluster, client, to, "t"), ErrorCode::InvalidReplicaAssignment);
+    // nothing new is placed there
+    for name in ["a", "b", "c"] {
+        cluster.create_topic(name, &[1], &[]);
+    }
+    assert!(places(&mut cluster, client).iter().all(|(at, _, _)| *at == from));
+    let rate = config("replica.alter.log.dirs.io.max.bytes.per.second", "1000000");
+    cluster.commit(vec![config("cordoned.log.dirs", ""), rate]);
+    assert_eq!(alter(&mut cluster, client, to, "t"), ErrorCode::None);
+    cluster.pass(2500);
+    assert_eq!(places(&mut cluster, client).iter().filter(|(_, future, _)| *future).count(), 1);
+    cluster.pass(2500);
+    assert_eq!(places(&mut cluster, client).iter().filter(|(_, future, _)| *future).count(), 0);
+}
