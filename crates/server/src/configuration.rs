@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use metadata::configs::{Scope, StaticConfig, lookup, unknown_names};
+use metadata::configs::{Scope, SecurityProtocol, StaticConfig, lookup, unknown_names};
 
 use crate::properties;
 
@@ -121,6 +121,7 @@ impl Given {
             place: self.place_text(error.name.as_deref()),
             message: error.message,
         })?;
+        self.check_protocols(&config)?;
         let listener = config.str(METRICS_LISTENER).unwrap_or_default();
         let is_address = listener.rsplit_once(':').is_some_and(|(host, port)| {
             !host.is_empty() && !host.contains("//") && port.parse::<u16>().is_ok()
@@ -132,6 +133,25 @@ impl Given {
             return Err(Invalid { place: self.place_text(Some(METRICS_LISTENER)), message });
         }
         Ok(config)
+    }
+
+    /// TLS and SASL are not spoken yet, by no listener of this node nor to any of another: a node that took plain bytes
+    /// where its file says otherwise would be worse than none.
+    fn check_protocols(&self, config: &StaticConfig) -> Result<(), Invalid> {
+        let own = config.listeners.iter().map(|listener| &listener.name);
+        let of_others = config.controller_listener_names.iter().chain([&config.inter_broker_listener]);
+        let plain = SecurityProtocol::Plaintext;
+        let is_other = |name: &&String| config.listener_security.get(*name).is_some_and(|one| *one != plain);
+        let Some(name) = own.chain(of_others).find(is_other) else { return Ok(()) };
+        let protocol = config.listener_security.get(name).map_or("", |protocol| protocol.name());
+        let key =
+            ["listener.security.protocol.map", "listeners"].into_iter().find(|key| config.is_given(key));
+        Err(Invalid {
+            place: self.place_text(key),
+            message: format!(
+                "Listener {name} has the security protocol {protocol}, which is not served yet: only PLAINTEXT is"
+            ),
+        })
     }
 
     fn place_text(&self, name: Option<&str>) -> String {
@@ -207,6 +227,43 @@ mod tests {
         ] {
             given.add_override(&format!("{METRICS_LISTENER}={value}")).unwrap();
             assert_eq!(given.check().is_ok(), good, "{value}");
+        }
+    }
+
+    #[test]
+    fn listeners_are_apart_and_plain() {
+        let broker_alone = "process.roles=broker\nnode.id=1\nlog.dirs=/d\n\
+            controller.quorum.bootstrap.servers=c:9093\ncontroller.listener.names=CONTROLLER\n\
+            listeners=CLIENTS://:9092,INTERNAL://:9094\ninter.broker.listener.name=INTERNAL\n\
+            advertised.listeners=CLIENTS://a:1,INTERNAL://b:2\nlistener.security.protocol.map=";
+        for (map, refused) in [
+            ("CLIENTS:PLAINTEXT,INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT", None),
+            (
+                "CLIENTS:SSL,INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT",
+                Some("Listener CLIENTS has the security protocol SSL"),
+            ),
+            (
+                "CLIENTS:PLAINTEXT,INTERNAL:SASL_SSL,CONTROLLER:PLAINTEXT",
+                Some("Listener INTERNAL has the security protocol SASL_SSL"),
+            ),
+            (
+                "CLIENTS:PLAINTEXT,INTERNAL:PLAINTEXT,CONTROLLER:SASL_PLAINTEXT",
+                Some("Listener CONTROLLER has"),
+            ),
+        ] {
+            let checked = file(&format!("{broker_alone}{map}\n")).check();
+            match (checked, refused) {
+                (Ok(config), None) => {
+                    assert_eq!(config.inter_broker_listener, "INTERNAL");
+                    let told = config.advertised_listeners.iter().map(|at| (at.host.as_str(), at.port));
+                    assert_eq!(told.collect::<Vec<_>>(), [("a", 1), ("b", 2)]);
+                }
+                (Err(error), Some(text)) => {
+                    let error = error.to_string();
+                    assert!(error.starts_with("server.properties:9: ") && error.contains(text), "{error}");
+                }
+                (checked, _) => panic!("{map}: {checked:?}"),
+            }
         }
     }
 
