@@ -114,6 +114,7 @@ impl ReplicaState {
             return Assigned::Stale;
         }
         let led = self.is_leader();
+        let before = self.in_sync_replicas.clone();
         if new_epoch || given.partition_epoch > self.partition_epoch {
             self.alteration = None;
             self.in_sync_replicas = given.in_sync_replicas;
@@ -129,6 +130,12 @@ impl ReplicaState {
         }
         let begins = new_epoch || !led;
         self.renew_followers(led, begins, log_end_offset, now_us);
+        for follower in &mut self.followers {
+            // whom the controller has taken out is not waited for before it fetches again: its disk may have failed
+            if before.contains(&follower.node) && !self.in_sync_replicas.contains(&follower.node) {
+                follower.caught_up_us = None;
+            }
+        }
         if begins {
             self.epoch_start = log_end_offset;
             if is_planted(Planted::HighWatermarkLost) {

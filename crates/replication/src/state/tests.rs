@@ -76,6 +76,34 @@ fn a_follower_that_was_just_caught_up_is_waited_for_although_it_is_not_in_the_se
 }
 
 #[test]
+fn whom_the_controller_takes_out_of_the_set_is_waited_for_no_more() {
+    let mut state = leader(&[ONE, TWO, THREE], 1);
+    fetch(&mut state, TWO, 12, 12, 100);
+    fetch(&mut state, THREE, 12, 12, 100);
+    fetch(&mut state, TWO, 14, 14, 110);
+    assert!(state.advance(own(14), 120));
+    assert_eq!(state.high_watermark(), Offset(12));
+    assert_eq!(state.assign(assignment(ONE, 3, 8, &[ONE, TWO]), Offset(14), 130), Assigned::Leads);
+    assert!(state.advance(own(14), 130));
+    assert_eq!(state.high_watermark(), Offset(14));
+    // back at the end, it is about to join
+    fetch(&mut state, THREE, 14, 14, 140);
+    fetch(&mut state, TWO, 16, 16, 150);
+    assert!(!state.advance(own(16), 150));
+}
+
+#[test]
+fn a_member_of_the_set_had_kept_up_until_the_append_that_it_lacks() {
+    let mut state = leader(&[ONE, TWO, THREE], 1);
+    fetch(&mut state, TWO, 10, 10, 100);
+    fetch(&mut state, THREE, 9, 10, 100);
+    // nobody says anything while nobody writes
+    state.on_append(Offset(10), 90_000);
+    assert!(state.propose_shrinking(Offset(11), 90_000 + LAG_US));
+    assert_eq!(state.alteration().unwrap().in_sync_replicas, [ONE, TWO]);
+}
+
+#[test]
 fn what_is_not_flushed_does_not_count_where_it_must_be() {
     let mut state = leader(&[ONE, TWO], 1);
     fetch(&mut state, TWO, 12, 12, 10);
