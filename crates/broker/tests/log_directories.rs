@@ -14,11 +14,14 @@ use protocol::{ErrorCode, Response};
 use support::{batch, values};
 use types::Uuid;
 
-fn produce(cluster: &mut Cluster, connection: ConnectionId, text: &str) -> i64 {
+fn produce_request(text: &str) -> ProduceRequest {
     let partition_data = vec![PartitionProduceData { index: 0, records: Some(batch(&[text])) }];
     let topic_data = vec![TopicProduceData { name: "t".into(), partition_data, ..Default::default() }];
-    let request = ProduceRequest { acks: -1, timeout_ms: 30_000, topic_data, ..Default::default() };
-    let Response::Produce(response) = cluster.call(connection, 10, request) else { panic!() };
+    ProduceRequest { acks: -1, timeout_ms: 30_000, topic_data, ..Default::default() }
+}
+
+fn produce(cluster: &mut Cluster, connection: ConnectionId, text: &str) -> i64 {
+    let Response::Produce(response) = cluster.call(connection, 10, produce_request(text)) else { panic!() };
     let answer = &response.responses[0].partition_responses[0];
     assert_eq!(answer.error_code, 0);
     answer.base_offset

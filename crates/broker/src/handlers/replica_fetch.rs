@@ -65,14 +65,22 @@ pub(crate) fn handle(
     }
     let (session, epoch) = (request.session_id, request.session_epoch);
     let is_new = epoch <= 0;
+    // nobody ends or uses another's: an id may come from before the follower, or this node, began anew
+    let is_own = |shard: &Shard| {
+        shard.replica_fronts.get(&session).is_some_and(|front| front.connection == call.connection)
+    };
     let session = if is_new {
-        end(shard, turn, session);
+        if is_own(shard) {
+            end(shard, turn, session);
+        }
         if epoch < 0 || request.topics.is_empty() {
             return None;
         }
         begin(shard, call.connection)?
-    } else {
+    } else if is_own(shard) {
         session
+    } else {
+        return None;
     };
     let front = shard.replica_fronts.get_mut(&session)?;
     if !is_new && front.epoch != epoch {
@@ -80,7 +88,6 @@ pub(crate) fn handle(
         return Some(Response::Fetch(FetchResponse { error_code, ..Default::default() }).into());
     }
     front.epoch = if front.epoch == i32::MAX { 1 } else { front.epoch + 1 };
-    front.connection = call.connection;
     let mut wait = ReplicaWait {
         call,
         session,

@@ -3,8 +3,8 @@
 
 pub(crate) mod answer;
 mod applied;
-mod begin_anew;
 mod assigning;
+mod begin_anew;
 mod compaction;
 mod connections;
 mod controller;

@@ -140,6 +140,15 @@ impl Shard {
         self.moves.ids.remove(id);
         let future = self.partitions.get_mut(id).and_then(|partition| partition.future.take());
         let Some(future) = future else { return };
+        // the controller may have been told already where it would be
+        let state = self.cluster.topic_by_id(id.topic_id).and_then(|topic| topic.state(id.partition));
+        let recorded = state.and_then(|state| {
+            let place = state.replicas.iter().position(|&replica| replica == self.node.node_id.0)?;
+            state.directories.get(place).copied()
+        });
+        if let Some(recorded) = recorded {
+            self.compare_directory(*id, recorded);
+        }
         if self.disk.failed.contains(&future.directory) {
             return;
         }
@@ -248,7 +257,13 @@ impl Shard {
         let appended = future.log.append_as_follower(&bytes, LeaderEpoch(i32::MAX), turn.now.wall_ms);
         self.moves.throttle.record(turn.now.monotonic_us, bytes.len() as u64);
         match appended {
-            Ok(followed) if followed.bytes > 0 => true,
+            Ok(followed) if followed.bytes > 0 => {
+                // where producers write all the time, it has everything right after a chunk only
+                if followed.end_offset >= partition.log.log_end_offset() {
+                    self.advance_stage(turn, id);
+                }
+                true
+            }
             Ok(_) => {
                 self.give_up_move(turn, id, "a batch is damaged");
                 true
