@@ -21,6 +21,7 @@ fn run_command(line: &str, driver: &mut Driver, aliases: &mut Aliases) -> Vec<St
         }
         "written" => driver.commit(),
         "failed" => driver.fail(ErrorCode::NotEnoughReplicas),
+        "last-failed" => driver.fail_last(ErrorCode::NotEnoughReplicas),
         "advance" => driver.advance(words.0[0].parse().expect("milliseconds")),
         "reload" => driver.reload(),
         "delete-topic" => driver.delete_topic(words.0[0]),

@@ -154,7 +154,9 @@ impl GroupShard {
         context: &mut Context<'_>,
         effects: &mut Effects,
     ) {
-        let PendingWrite { changes, producer, then } = self.take_write(write);
+        let (first, PendingWrite { changes, producer, then }) =
+            self.writes.pending.pop_front().expect("a write is finished once");
+        assert_eq!(first, write, "writes are committed in order");
         for (index, change) in changes.into_iter().enumerate() {
             let record_offset = base_offset.plus(i64::try_from(index).unwrap_or(i64::MAX));
             self.groups.apply(change, record_offset, producer);
@@ -163,7 +165,8 @@ impl GroupShard {
         self.schedule_sweep(context);
     }
 
-    /// The write is not in the log and will not be; nothing of it has changed the state.
+    /// The write is not in the log and will not be; nothing of it has changed the state. Earlier ones may still wait to be
+    /// committed: they were appended before too few replicas were left.
     pub fn on_failed(
         &mut self,
         write: WriteId,
@@ -171,7 +174,9 @@ impl GroupShard {
         context: &mut Context<'_>,
         effects: &mut Effects,
     ) {
-        let PendingWrite { then, .. } = self.take_write(write);
+        let at = self.writes.pending.iter().rposition(|(id, _)| *id == write);
+        let failed = at.and_then(|at| self.writes.pending.remove(at));
+        let (_, PendingWrite { then, .. }) = failed.expect("a write is finished once");
         self.finish(then, Err(error), context, effects);
     }
 
@@ -220,12 +225,6 @@ impl GroupShard {
             }
         }
         *self = GroupShard::default();
-    }
-
-    fn take_write(&mut self, id: WriteId) -> PendingWrite {
-        let (first, write) = self.writes.pending.pop_front().expect("a write is finished once");
-        assert_eq!(first, id, "writes are finished in order");
-        write
     }
 
     fn finish(

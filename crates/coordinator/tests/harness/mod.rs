@@ -129,6 +129,11 @@ impl Driver {
         self.turn(|shard, context, effects| shard.on_failed(write.id, error, context, effects));
     }
 
+    pub fn fail_last(&mut self, error: ErrorCode) {
+        let Some(write) = self.held.pop_back() else { return };
+        self.turn(|shard, context, effects| shard.on_failed(write.id, error, context, effects));
+    }
+
     pub fn marker(&mut self, producer: i64, commit: bool) {
         self.log.push(Entry::Marker(ProducerId(producer), commit));
         self.shard.on_marker(ProducerId(producer), commit);
