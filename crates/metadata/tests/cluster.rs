@@ -66,6 +66,24 @@ fn reassign(node: &mut Harness, topic: &str, target: Option<&[i32]>) -> (Vec<Str
 }
 
 #[test]
+fn a_controller_that_was_away_blames_nobody() {
+    let mut node = Harness::ready(3);
+    create(&mut node, "t", &[&[1, 2, 3]], &[]);
+    let schedule = node.controller.schedule(0);
+    // sessions of 9 s are looked at every 1,125 ms
+    for (now_ms, away_ms) in [(1125, 0), (2250, 0), (2251, 1126), (20_000, 18_875)] {
+        assert_eq!(schedule.away_ms(Task::FenceStaleBroker, now_ms), away_ms, "{now_ms}");
+    }
+    let (lines, _) = node.run(|controller, _| {
+        controller.was_away(18_875);
+        controller.run_task(Task::FenceStaleBroker, 20_000)
+    });
+    assert_eq!(lines, [""; 0]);
+    let (lines, _) = node.run(|controller, _| controller.run_task(Task::FenceStaleBroker, 28_000));
+    assert_eq!(lines.last().map(String::as_str), Some("BrokerRegistrationChange 1 fenced=1"));
+}
+
+#[test]
 fn a_silent_broker_is_fenced_and_comes_back() {
     let mut node = Harness::ready(3);
     create(&mut node, "t", &[&[1, 2, 3], &[2, 3, 1]], &[("min.insync.replicas", "2")]);

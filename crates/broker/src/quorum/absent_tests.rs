@@ -156,3 +156,22 @@ fn a_broker_that_has_another_connection_or_is_fenced_already_is_left_alone() {
     node.step(Event::DialFailed { connection: probe, reason: "refused".into() });
     assert_eq!(node.images.last().expect("an image").1, end, "nothing is left to be decided");
 }
+
+/// What is not committed yet has nothing to do with this broker, which would be silent until it has its answer.
+#[test]
+fn a_heartbeat_is_answered_while_the_disk_is_busy() {
+    let file_system = Arc::new(MemoryFileSystem::new(1));
+    format_directory(&*file_system);
+    let mut node = Node::start(&file_system, 1, 1);
+    let connection = ConnectionId(7);
+    let epoch = node.join(connection);
+    node.held_flushes = Some(Default::default());
+    node.now_ms += 501;
+    node.step(Event::Tick);
+    assert_eq!(
+        node.held_flushes.as_ref().map(|held| held.len()),
+        Some(1),
+        "a NoOp record waits for its flush"
+    );
+    assert!(!node.heartbeat(connection, epoch, false));
+}

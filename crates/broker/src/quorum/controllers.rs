@@ -1,7 +1,9 @@
 //! Requests that the controller decides, from shards and from the controller's own listeners.
 
 use metadata::controller::{Outcome, TopicPermissions, list_partition_reassignments};
-use protocol::messages::{AllocateProducerIdsRequest, EnvelopeRequest};
+use protocol::messages::{
+    AllocateProducerIdsRequest, BrokerHeartbeatRequest, BrokerHeartbeatResponse, EnvelopeRequest,
+};
 use protocol::{ErrorCode, Request, Response, Str};
 use raft::RoleName;
 
@@ -143,6 +145,12 @@ impl Quorum {
                     c.heartbeat_arrived(&request, context.now_ms);
                     c.broker_heartbeat(&request, context)
                 });
+                if let Some(outcome) = &outcome
+                    && self.is_old_news(&request, outcome)
+                {
+                    let reply = Response::BrokerHeartbeat(outcome.reply.clone());
+                    return self.answer(caller, reply, turn);
+                }
                 self.carry_out(outcome, caller, Response::BrokerHeartbeat, turn);
             }
             Request::ControllerRegistration(request) => {
@@ -159,6 +167,22 @@ impl Quorum {
             }
             _ => self.refuse(caller, turn),
         }
+    }
+
+    /// The answer says nothing but what is committed. Then it need not wait for what is not, nor for this node's shards: a
+    /// broker sends its next heartbeat after the answer, and on saturated disks both may take longer than a session.
+    fn is_old_news(
+        &self,
+        request: &BrokerHeartbeatRequest,
+        outcome: &Outcome<BrokerHeartbeatResponse>,
+    ) -> bool {
+        let reply = &outcome.reply;
+        let committed = self.loader.head().cluster.broker(request.broker_id);
+        outcome.records.is_empty()
+            && reply.error_code == 0
+            && !request.want_shut_down
+            && committed
+                .is_some_and(|known| known.epoch == request.broker_epoch && known.fenced == reply.is_fenced)
     }
 
     pub(super) fn refuse(&mut self, caller: Caller, turn: &mut Turn<'_>) {

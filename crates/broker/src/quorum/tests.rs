@@ -105,7 +105,7 @@ pub(super) struct Node {
     /// The shards do not say what they have applied.
     slow_shards: bool,
     /// Flushes wait here while this is some.
-    held_flushes: Option<VecDeque<Effect>>,
+    pub(super) held_flushes: Option<VecDeque<Effect>>,
     /// Effects until the process dies.
     left: usize,
 }

@@ -2,10 +2,11 @@
 //! Alone in its cluster it has nobody to fence and nobody to tell that it lives: then nothing is woken at all.
 
 use metadata::controller::{Schedule, Task};
+use protocol::records::metadata::MetadataRecord;
 
 use super::active::monotonic_ms;
 use super::{Quorum, Turn};
-use crate::event::Effect;
+use crate::event::{Effect, Level};
 
 impl Quorum {
     /// Whether others follow this log or send heartbeats.
@@ -38,7 +39,11 @@ impl Quorum {
         // its life is this process's
         let own = self.own.epoch().filter(|_| task == Task::FenceStaleBroker);
         let own = own.map(|epoch| self.own_heartbeat(epoch));
+        let away_ms = self.schedule.away_ms(task, monotonic_ms(turn.now));
         let decided = self.decide(turn, |controller, context| {
+            if task == Task::FenceStaleBroker && away_ms > 0 {
+                controller.was_away(away_ms);
+            }
             if let Some(own) = &own {
                 controller.heartbeat_arrived(own, context.now_ms);
             }
@@ -47,6 +52,7 @@ impl Quorum {
         let Some(outcome) = decided else { return };
         self.schedule.ran(task, monotonic_ms(turn.now), outcome.reply);
         if !outcome.records.is_empty() {
+            tell_fenced(&outcome.records, turn);
             self.append(outcome, turn);
         }
     }
@@ -66,6 +72,17 @@ impl Quorum {
         ];
         if let Some(monotonic_us) = all.into_iter().flatten().min() {
             turn.effects.push(Effect::WakeAt { monotonic_us });
+        }
+    }
+}
+
+/// A broker that was silent for too long is a thing that operators look for.
+fn tell_fenced(records: &[MetadataRecord], turn: &mut Turn<'_>) {
+    for record in records {
+        if let MetadataRecord::BrokerRegistrationChange(change) = record
+            && change.fenced == 1
+        {
+            turn.log(Level::Info, format!("broker {} is fenced: silent for its session", change.broker_id));
         }
     }
 }

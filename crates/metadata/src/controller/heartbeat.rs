@@ -185,6 +185,12 @@ impl Controller {
         }
     }
 
+    /// The controller itself did nothing for so long (a full disk queue, a stopped process): what brokers said meanwhile is
+    /// still to be read, so their sessions last that much longer.
+    pub fn was_away(&mut self, ms: i64) {
+        self.sessions.extend(ms);
+    }
+
     /// How often `fence_stale_broker` wants to be called.
     pub fn fence_interval_ms(&self) -> i64 {
         (self.sessions.timeout_ms() / 8).max(1)

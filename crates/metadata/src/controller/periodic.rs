@@ -41,6 +41,13 @@ impl Schedule {
             .collect()
     }
 
+    /// By how much a task comes too late, where that is more than its interval: for so long the driver did nothing at all.
+    pub fn away_ms(&self, task: Task, now_ms: i64) -> i64 {
+        let Some((deadline, interval)) = self.deadlines.get(&task) else { return 0 };
+        let late = now_ms.saturating_sub(*deadline);
+        if late > *interval { late } else { 0 }
+    }
+
     pub fn ran(&mut self, task: Task, now_ms: i64, more: bool) {
         if let Some((deadline, interval)) = self.deadlines.get_mut(&task) {
             *deadline = now_ms.saturating_add(if more { RERUN_MS } else { *interval });
