@@ -18,7 +18,18 @@ pub fn run() -> Result<()> {
     cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
     test()?;
     Sim { seeds: Some(SIMULATED_SEEDS), ..Sim::default() }.run()?;
-    Sim { seeds: Some(SIMULATED_CLUSTERS), nodes: Some(3), ..Sim::default() }.run()
+    Sim { seeds: Some(SIMULATED_CLUSTERS), nodes: Some(3), ..Sim::default() }.run()?;
+    chaos()
+}
+
+/// A minute of real processes under faults: all kinds that a plain kernel can do.
+fn chaos() -> Result<()> {
+    if !rustix::process::geteuid().is_root() {
+        println!("==> chaos is left out: network namespaces need root");
+        return Ok(());
+    }
+    let faults = "kill,pause,cut,disk,clock,saturate,rolling";
+    cargo(&["xtask", "chaos", "--seed", "2", "--minutes", "1.2", "--longest", "5", "--faults", faults])
 }
 
 /// Installs what the tests need, and passes them all.

@@ -151,11 +151,16 @@ pub fn rust(folder: &str, program: &str) -> Result<PathBuf> {
 
 /// Debian's own package of a program, unless the program is there.
 pub fn debian(program: &str) -> Result<()> {
+    package(program, program)
+}
+
+/// Debian's package that has the program, unless the program is there.
+pub fn package(program: &str, package: &str) -> Result<()> {
     if found(program) {
         return Ok(());
     }
     quietly(Command::new("apt-get").args(["update", "-q"]))?;
-    quietly(Command::new("apt-get").args(["install", "-y", "-q", program]))?;
+    quietly(Command::new("apt-get").args(["install", "-y", "-q", package]))?;
     Ok(())
 }
 

@@ -4,6 +4,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 mod bench;
+mod chaos;
 mod ci;
 mod codegen;
 mod compat;
@@ -31,6 +32,8 @@ struct Arguments {
 enum Command {
     /// Barnabas beside Apache Kafka and the machine's raw floor: docs/BENCHMARKS.md
     Bench(bench::BenchArguments),
+    /// Real processes in namespaces of their own under kills, pauses, cuts, slow links, full disks and jumping clocks
+    Chaos(chaos::Chaos),
     /// Formatting, lints, layers, tests and documents: what CI runs
     Ci,
     /// Protocol messages from their schemas
@@ -58,6 +61,7 @@ enum Command {
 fn main() -> Result<()> {
     match Arguments::parse().command {
         Command::Bench(bench) => bench.run(),
+        Command::Chaos(chaos) => chaos.run(),
         Command::Ci => ci::run(),
         Command::Codegen(codegen) => codegen.run(),
         Command::Fuzz(fuzz) => fuzz.run(),

@@ -1,7 +1,7 @@
 //! Child processes that never outlive their owner: each in its own process group, waited for with a time limit, killed
 //! with its children when dropped.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, Command, ExitStatus};
 use std::sync::mpsc::{self, Receiver};
@@ -36,6 +36,18 @@ impl Process {
 
     pub fn take_stdin(&mut self) -> Option<ChildStdin> {
         self.child.stdin.take()
+    }
+
+    /// A line to its standard input.
+    pub fn tell(&mut self, line: &str) -> Result<()> {
+        let input = self.child.stdin.as_mut().context("standard input is not a pipe")?;
+        writeln!(input, "{line}").with_context(|| self.name.clone())
+    }
+
+    /// To the program alone.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        kill_process(self.pid().context("no process")?, signal)?;
+        Ok(())
     }
 
     /// The lines of its standard output, as they come. The sender's end closes with the output.
