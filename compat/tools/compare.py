@@ -55,7 +55,9 @@ def kafka(jars, lines):
             else:
                 (out if answer[0] == '1' else err).append(answer[2:])
         yield code, '\n'.join(out), '\n'.join(err)
-    process.stdin.close()
+    # it would wait for ever: its own end is caught as that of the tools is
+    process.kill()
+    process.wait()
 
 
 def ours(tool, lines):
