@@ -173,7 +173,9 @@ impl Producer {
             }
         }
         let acks = self.acks;
-        let request = ProduceRequest { transactional_id: None, acks, timeout_ms: 20_000, topic_data: topics };
+        // what no follower can copy, since it is damaged, must not hold up the rest for long
+        let timeout_ms = if api.model.is_cluster { 5_000 } else { 20_000 };
+        let request = ProduceRequest { transactional_id: None, acks, timeout_ms, topic_data: topics };
         let correlation = api.send(version, request);
         if acks == 0 {
             for (id, number) in batches {

@@ -38,12 +38,12 @@ impl Votes {
         let Some(asked) = self.asked.remove(&(connection, correlation)).filter(|_| granted) else {
             return Ok(());
         };
-        let known = written.map_or(-1, |state| state.epoch.0);
-        let is_written = known > asked.epoch
-            || known == asked.epoch
-                && written.is_some_and(|state| {
-                    state.leader.is_some() || state.vote.is_some_and(|vote| vote.id.0 == asked.candidate)
-                });
+        // a disk that cannot be read now tells nothing
+        let is_written = written.is_none_or(|state| {
+            let is_vote =
+                state.leader.is_some() || state.vote.is_some_and(|vote| vote.id.0 == asked.candidate);
+            state.epoch.0 > asked.epoch || state.epoch.0 == asked.epoch && is_vote
+        });
         if !is_written {
             return Err(format!("node {voter} votes in epoch {} with {written:?} on its disk", asked.epoch));
         }
