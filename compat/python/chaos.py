@@ -61,7 +61,9 @@ def write_once(bootstrap, name, topic, partitions, rate, sequence, stopping):
                 failures.append(error)
                 say("F", now(), name, message.partition(), at, brief(error))
             else:
-                say("A", now(), name, message.partition(), at, message.offset())
+                # of a record that it sent twice, librdkafka may not know where the first is
+                offset = -1 if message.offset() is None else message.offset()
+                say("A", now(), name, message.partition(), at, offset)
         return done
 
     while not stopping and not failures:
