@@ -4,6 +4,7 @@ const crypto = require('node:crypto')
 
 const COUNT = Number(process.env.COMPAT_RECORDS || 10000)
 const PARTITIONS = 3
+const REPLICATION = Number(process.env.COMPAT_REPLICATION || 1)
 const BIG = 1040000
 const CODECS = ['none', 'gzip', 'snappy', 'lz4', 'zstd']
 
@@ -142,5 +143,5 @@ async function run (Client, defaultName) {
 }
 
 module.exports = {
-  CODECS, COUNT, NotApplicable, PARTITIONS, Reader, endOfInput, got, headers, key, pace, run, timestamp, value, within
+  CODECS, COUNT, NotApplicable, PARTITIONS, REPLICATION, Reader, endOfInput, got, headers, key, pace, run, timestamp, value, within
 }

@@ -21,7 +21,7 @@ const TYPES = { none: 'None', gzip: 'GZIP', snappy: 'Snappy', lz4: 'LZ4', zstd: 
 class KafkaJs {
   constructor (bootstrap, name) {
     this.name = name
-    this.kafka = new Kafka({ brokers: [bootstrap], clientId: 'compat', logLevel: logLevel.NOTHING })
+    this.kafka = new Kafka({ brokers: bootstrap.split(','), clientId: 'compat', logLevel: logLevel.NOTHING })
   }
 
   version () {
@@ -40,7 +40,7 @@ class KafkaJs {
 
   async create () {
     const configEntries = [{ name: 'max.message.bytes', value: '2097152' }, { name: 'retention.ms', value: '-1' }]
-    const topics = contract.CODECS.map(codec => ({ topic: `${this.name}.${codec}`, numPartitions: PARTITIONS, configEntries }))
+    const topics = contract.CODECS.map(codec => ({ topic: `${this.name}.${codec}`, numPartitions: PARTITIONS, replicationFactor: contract.REPLICATION, configEntries }))
     await this.admin(admin => admin.createTopics({ topics, timeout: 30000, waitForLeaders: true }))
     return `${topics.length} topics`
   }

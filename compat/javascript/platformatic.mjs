@@ -9,7 +9,7 @@ const partitions = Array.from({ length: PARTITIONS }, (_, partition) => partitio
 class Platformatic {
   constructor (bootstrap, name) {
     this.name = name
-    this.options = { clientId: 'compat', bootstrapBrokers: [bootstrap], timeout: 30000 }
+    this.options = { clientId: 'compat', bootstrapBrokers: bootstrap.split(','), timeout: 30000 }
   }
 
   version () {
@@ -31,7 +31,7 @@ class Platformatic {
 
   createTopics (topics, count, maxBytes) {
     const configs = [{ name: 'max.message.bytes', value: maxBytes }, { name: 'retention.ms', value: '-1' }]
-    return this.admin(admin => admin.createTopics({ topics, partitions: count, replicas: 1, configs }))
+    return this.admin(admin => admin.createTopics({ topics, partitions: count, replicas: contract.REPLICATION, configs }))
   }
 
   async create () {

@@ -8,7 +8,7 @@ from aiokafka import errors
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 import contract
-from contract import COUNT, PARTITIONS, Failure, NotApplicable, Reader
+from contract import COUNT, PARTITIONS, REPLICATION, Failure, NotApplicable, Reader
 
 
 def blocking(method):
@@ -28,7 +28,7 @@ class AioKafka:
     async def create(self):
         config = {"max.message.bytes": "2097152", "retention.ms": "-1"}
         names = [f"{self.name}.{codec}" for codec in contract.CODECS]
-        return await self.create_topics([NewTopic(name, PARTITIONS, 1, topic_configs=config) for name in names])
+        return await self.create_topics([NewTopic(name, PARTITIONS, REPLICATION, topic_configs=config) for name in names])
 
     async def create_topics(self, topics):
         admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap)

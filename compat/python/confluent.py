@@ -6,7 +6,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 from confluent_kafka.admin import AdminClient, NewTopic
 
 import contract
-from contract import COUNT, PARTITIONS, Failure, NotApplicable, Reader
+from contract import COUNT, PARTITIONS, REPLICATION, Failure, NotApplicable, Reader
 
 
 class Confluent:
@@ -19,7 +19,7 @@ class Confluent:
 
     def create(self):
         config = {"max.message.bytes": "2097152", "retention.ms": "-1"}
-        return self.create_topics([NewTopic(f"{self.name}.{codec}", PARTITIONS, 1, config=config) for codec in contract.CODECS])
+        return self.create_topics([NewTopic(f"{self.name}.{codec}", PARTITIONS, REPLICATION, config=config) for codec in contract.CODECS])
 
     def create_topics(self, topics):
         admin = AdminClient(self.settings)

@@ -7,6 +7,7 @@ import time
 
 COUNT = int(os.environ.get("COMPAT_RECORDS", "10000"))
 PARTITIONS = 3
+REPLICATION = int(os.environ.get("COMPAT_REPLICATION", "1"))
 BIG = 1_040_000
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 

@@ -9,7 +9,7 @@ from kafka import errors
 from kafka.admin import MemberToRemove
 
 import contract
-from contract import COUNT, PARTITIONS, Failure, Reader
+from contract import COUNT, PARTITIONS, REPLICATION, Failure, Reader
 
 
 class KafkaPython:
@@ -21,7 +21,7 @@ class KafkaPython:
         return kafka.__version__
 
     def create(self):
-        options = {"num_partitions": PARTITIONS, "replication_factor": 1,
+        options = {"num_partitions": PARTITIONS, "replication_factor": REPLICATION,
                    "configs": {"max.message.bytes": "2097152", "retention.ms": "-1"}}
         return self.create_topics({f"{self.name}.{codec}": options for codec in contract.CODECS})
 
@@ -132,7 +132,7 @@ class KafkaPython:
 
     def flow(self, topic):
         stopping = contract.EndOfInput()
-        producer = KafkaProducer(bootstrap_servers=self.bootstrap, acks="all")
+        producer = KafkaProducer(bootstrap_servers=self.bootstrap, acks="all", enable_idempotence=True)
         partitions = len(producer.partitions_for(topic))
         futures = []
         while not stopping:

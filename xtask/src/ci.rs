@@ -40,5 +40,7 @@ pub fn test() -> Result<()> {
     cargo(&["xtask", "metadata-referee"])?;
     cargo(&["build", "--release", "--package", "barnabas"])?;
     // real clients against the release binary, those that install soon
-    cargo(&["xtask", "compat"])
+    cargo(&["xtask", "compat"])?;
+    // two of them against three nodes, each killed in the midst
+    cargo(&["xtask", "compat", "--nodes", "3", "--only", "confluent", "--records", "2000"])
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::install;
-use crate::subject::{Kind, Settings, Subject, binary, free_port};
+use crate::subject::{Kind, Settings, Subject, binary, steady_port};
 
 pub const CLUSTER_ID: &str = "QmFybmFiYXMgcXVvcnVtIQ";
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -97,7 +97,7 @@ impl Nodes {
         properties: &[(&str, &str)],
     ) -> Result<Nodes> {
         let ports: Vec<(u16, u16)> =
-            kinds.iter().map(|_| Ok((free_port()?, free_port()?))).collect::<Result<_>>()?;
+            kinds.iter().map(|_| Ok((steady_port()?, steady_port()?))).collect::<Result<_>>()?;
         let controllers: Vec<String> = ports.iter().map(|(_, port)| format!("127.0.0.1:{port}")).collect();
         let with_ids = (1..).zip(&controllers).map(|(id, address)| format!("{id}@{address}"));
         let with_ids: Vec<String> = with_ids.collect();
@@ -169,6 +169,12 @@ impl Nodes {
             "--replication",
         ])?;
         text.lines().skip(1).map(Replica::parse).collect()
+    }
+
+    /// How many brokers serve.
+    pub fn brokers(&self, bootstrap: &str) -> Result<usize> {
+        let text = tool(&["kafka-broker-api-versions", "--bootstrap-server", bootstrap])?;
+        Ok(text.lines().filter(|line| line.contains(" -> (")).count())
     }
 
     /// The same by Kafka's tool.

@@ -4,6 +4,7 @@ use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,8 @@ use crate::process::Process;
 use crate::shell::{cargo, root};
 
 const READY_SECONDS: u64 = 120;
+/// How many ports from 23,000 on are for nodes that come back.
+const STEADY_PORTS: u16 = 1000;
 const CLUSTER_ID: &str = "QmFybmFiYXMgdGVzdCBvbm";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -193,6 +196,20 @@ pub fn binary() -> Result<PathBuf> {
 /// A port that nobody listens on now.
 pub fn free_port() -> Result<u16> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+}
+
+/// The same below the kernel's range for outgoing connections, so that a node that was down finds its port free again.
+pub fn steady_port() -> Result<u16> {
+    static TAKEN: AtomicU16 = AtomicU16::new(0);
+    let first = u16::try_from(std::process::id() % u32::from(STEADY_PORTS))?;
+    for _ in 0..STEADY_PORTS {
+        let at = TAKEN.fetch_add(1, Ordering::Relaxed) % STEADY_PORTS;
+        let port = 23_000 + (first + at) % STEADY_PORTS;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no port is free")
 }
 
 /// A broker that runs. Killed when dropped.

@@ -18,12 +18,17 @@ const bigSize = 1_040_000
 var Codecs = []string{"none", "gzip", "snappy", "lz4", "zstd"}
 
 // Count is the number of records a topic gets.
-var Count = func() int {
-	if n, err := strconv.Atoi(os.Getenv("COMPAT_RECORDS")); err == nil {
+var Count = number("COMPAT_RECORDS", 10_000)
+
+// Replication is the replication factor of the topics.
+var Replication = int16(number("COMPAT_REPLICATION", 1))
+
+func number(variable string, otherwise int) int {
+	if n, err := strconv.Atoi(os.Getenv(variable)); err == nil {
 		return n
 	}
-	return 10_000
-}()
+	return otherwise
+}
 
 // Header is one header of a record.
 type Header struct {

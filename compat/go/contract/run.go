@@ -42,6 +42,9 @@ func Name(otherwise string) string {
 	return otherwise
 }
 
+// Servers are the addresses of a bootstrap list.
+func Servers(bootstrap string) []string { return strings.Split(bootstrap, ",") }
+
 // Run does what the command line asks for.
 func Run(module, name string, client Client) {
 	var err error

@@ -31,7 +31,7 @@ func deadline() (context.Context, context.CancelFunc) {
 }
 
 func (f franz) client(options ...kgo.Opt) (*kgo.Client, error) {
-	return kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(f.bootstrap)}, options...)...)
+	return kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(contract.Servers(f.bootstrap)...)}, options...)...)
 }
 
 func (f franz) createTopic(partitions int32, maxBytes string, topics ...string) error {
@@ -44,7 +44,7 @@ func (f franz) createTopic(partitions int32, maxBytes string, topics ...string) 
 	defer cancel()
 	forever := "-1"
 	configs := map[string]*string{"max.message.bytes": &maxBytes, "retention.ms": &forever}
-	answers, err := kadm.NewClient(client).CreateTopics(ctx, partitions, 1, configs, topics...)
+	answers, err := kadm.NewClient(client).CreateTopics(ctx, partitions, contract.Replication, configs, topics...)
 	if err != nil {
 		return err
 	}

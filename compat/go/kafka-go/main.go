@@ -28,14 +28,14 @@ func deadline() (context.Context, context.CancelFunc) {
 }
 
 func (c client) low() *kafka.Client {
-	return &kafka.Client{Addr: kafka.TCP(c.bootstrap), Timeout: time.Minute}
+	return &kafka.Client{Addr: kafka.TCP(contract.Servers(c.bootstrap)...), Timeout: time.Minute}
 }
 
 func (c client) createTopic(topic string, partitions int, maxBytes string) error {
 	ctx, cancel := deadline()
 	defer cancel()
 	answer, err := c.low().CreateTopics(ctx, &kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{{
-		Topic: topic, NumPartitions: partitions, ReplicationFactor: 1, ConfigEntries: []kafka.ConfigEntry{
+		Topic: topic, NumPartitions: partitions, ReplicationFactor: int(contract.Replication), ConfigEntries: []kafka.ConfigEntry{
 			{ConfigName: "max.message.bytes", ConfigValue: maxBytes}, {ConfigName: "retention.ms", ConfigValue: "-1"},
 		}}}})
 	if err != nil {
@@ -60,7 +60,7 @@ var byIndex = kafka.BalancerFunc(func(message kafka.Message, partitions ...int) 
 
 func (c client) Produce(codec string) error {
 	writer := &kafka.Writer{
-		Addr: kafka.TCP(c.bootstrap), Topic: c.name + "." + codec, Balancer: byIndex, Compression: codecs[codec],
+		Addr: kafka.TCP(contract.Servers(c.bootstrap)...), Topic: c.name + "." + codec, Balancer: byIndex, Compression: codecs[codec],
 		RequiredAcks: kafka.RequireAll, BatchBytes: 2_000_000, BatchSize: 500, BatchTimeout: 5 * time.Millisecond,
 	}
 	ctx, cancel := deadline()
@@ -100,7 +100,7 @@ func (c client) Read(topic string, start int64, reader *contract.Reader) error {
 func (c client) readPartition(topic string, partition int, start int64, reader *contract.Reader) error {
 	ctx, cancel := deadline()
 	defer cancel()
-	conn, err := kafka.DialLeader(ctx, "tcp", c.bootstrap, topic, partition)
+	conn, err := kafka.DialLeader(ctx, "tcp", contract.Servers(c.bootstrap)[0], topic, partition)
 	if err != nil {
 		return err
 	}
@@ -109,7 +109,7 @@ func (c client) readPartition(topic string, partition int, start int64, reader *
 	if err != nil {
 		return err
 	}
-	records := kafka.NewReader(kafka.ReaderConfig{Brokers: []string{c.bootstrap}, Topic: topic, Partition: partition, MaxBytes: 4 << 20,
+	records := kafka.NewReader(kafka.ReaderConfig{Brokers: contract.Servers(c.bootstrap), Topic: topic, Partition: partition, MaxBytes: 4 << 20,
 		// Closing waits for the fetch that is under way.
 		MaxWait: 200 * time.Millisecond})
 	defer records.Close()
@@ -137,7 +137,7 @@ func (c client) OffsetAt(topic string, timestamp int64) (map[int]int64, error) {
 	defer cancel()
 	found := map[int]int64{}
 	for p := 0; p < contract.Partitions; p++ {
-		conn, err := kafka.DialLeader(ctx, "tcp", c.bootstrap, topic, p)
+		conn, err := kafka.DialLeader(ctx, "tcp", contract.Servers(c.bootstrap)[0], topic, p)
 		if err != nil {
 			return nil, err
 		}
@@ -152,7 +152,7 @@ func (c client) OffsetAt(topic string, timestamp int64) (map[int]int64, error) {
 
 func (c client) Flow(topic string, stop <-chan struct{}) (int, error) {
 	writer := &kafka.Writer{
-		Addr: kafka.TCP(c.bootstrap), Topic: topic, Balancer: &kafka.RoundRobin{}, RequiredAcks: kafka.RequireAll,
+		Addr: kafka.TCP(contract.Servers(c.bootstrap)...), Topic: topic, Balancer: &kafka.RoundRobin{}, RequiredAcks: kafka.RequireAll,
 		BatchTimeout: time.Millisecond,
 	}
 	count, err := contract.Pace(stop, func(number int) error {
@@ -165,7 +165,7 @@ func (c client) Flow(topic string, stop <-chan struct{}) (int, error) {
 
 func (c client) Member(group, topic string, stop <-chan struct{}) error {
 	reader := kafka.NewReader(kafka.ReaderConfig{
-		Brokers: []string{c.bootstrap}, GroupID: group, Topic: topic, StartOffset: kafka.FirstOffset,
+		Brokers: contract.Servers(c.bootstrap), GroupID: group, Topic: topic, StartOffset: kafka.FirstOffset,
 		SessionTimeout: 6 * time.Second, RebalanceTimeout: 10 * time.Second, HeartbeatInterval: 500 * time.Millisecond,
 		MaxWait: 200 * time.Millisecond, JoinGroupBackoff: 500 * time.Millisecond, CommitInterval: 200 * time.Millisecond,
 	})
@@ -236,7 +236,7 @@ func (c client) provoke(name string) error {
 		if err := c.createTopic(c.name+".small", 1, "1000"); err != nil {
 			return err
 		}
-		writer := &kafka.Writer{Addr: kafka.TCP(c.bootstrap), Topic: c.name + ".small", MaxAttempts: 1, RequiredAcks: kafka.RequireAll}
+		writer := &kafka.Writer{Addr: kafka.TCP(contract.Servers(c.bootstrap)...), Topic: c.name + ".small", MaxAttempts: 1, RequiredAcks: kafka.RequireAll}
 		defer writer.Close()
 		return writer.WriteMessages(ctx, kafka.Message{Value: make([]byte, 10_000)})
 	case "out-of-range":

@@ -36,12 +36,14 @@ func config() *sarama.Config {
 	config.Producer.Partitioner = sarama.NewManualPartitioner
 	config.Producer.Idempotent = true
 	config.Net.MaxOpenRequests = 1
+	// Three, its default, are spent in 300 ms: less than some changes of leader take.
+	config.Producer.Retry.Max = 100
 	config.Consumer.Return.Errors = true
 	config.Consumer.Offsets.Initial = sarama.OffsetOldest
 	return config
 }
 
-func (c client) servers() []string { return []string{c.bootstrap} }
+func (c client) servers() []string { return contract.Servers(c.bootstrap) }
 
 func (c client) createTopic(topic string, partitions int32, maxBytes string) error {
 	admin, err := sarama.NewClusterAdmin(c.servers(), config())
@@ -51,7 +53,7 @@ func (c client) createTopic(topic string, partitions int32, maxBytes string) err
 	defer admin.Close()
 	forever := "-1"
 	entries := map[string]*string{"max.message.bytes": &maxBytes, "retention.ms": &forever}
-	return admin.CreateTopic(topic, &sarama.TopicDetail{NumPartitions: partitions, ReplicationFactor: 1, ConfigEntries: entries}, false)
+	return admin.CreateTopic(topic, &sarama.TopicDetail{NumPartitions: partitions, ReplicationFactor: contract.Replication, ConfigEntries: entries}, false)
 }
 
 func (c client) Create() error {

@@ -49,7 +49,7 @@ final class Checks {
     String create() throws Exception {
         List<NewTopic> topics = new ArrayList<>();
         for (String codec : CODECS) {
-            topics.add(new NewTopic(name + "." + codec, Records.PARTITIONS, (short) 1)
+            topics.add(new NewTopic(name + "." + codec, Records.PARTITIONS, Records.REPLICATION)
                 .configs(Map.of("max.message.bytes", "2097152", "retention.ms", "-1")));
         }
         return createAll(topics);

@@ -11,7 +11,7 @@ public final class Main {
             case "flow" -> new Members(checks).flow(arguments[2]);
             case "member" -> new Members(checks).member(arguments[2], arguments[3], Integer.parseInt(arguments[4]));
             case "committed" -> new Members(checks).committed(arguments[2], arguments[3], Integer.parseInt(arguments[4]));
-            case "topic" -> checks.createAll(List.of(new NewTopic(arguments[2], Integer.parseInt(arguments[3]), (short) 1)));
+            case "topic" -> checks.createAll(List.of(new NewTopic(arguments[2], Integer.parseInt(arguments[3]), Records.REPLICATION)));
             default -> System.exit(runAll(arguments, checks, new Errors(checks, name), name));
         }
         System.exit(0);

@@ -14,6 +14,7 @@ import org.apache.kafka.common.header.internals.RecordHeader;
 final class Records {
     static final int COUNT = Integer.parseInt(System.getenv().getOrDefault("COMPAT_RECORDS", "10000"));
     static final int PARTITIONS = 3;
+    static final short REPLICATION = Short.parseShort(System.getenv().getOrDefault("COMPAT_REPLICATION", "1"));
     private static final int BIG = 1_040_000;
     private static final long FIRST_TIMESTAMP = 1_700_000_000_000L;
 

@@ -72,7 +72,7 @@ impl Client {
 
     async fn create_topic(&self, topic: &str, partitions: i32, max_bytes: &str) -> Result<()> {
         let admin: AdminClient<DefaultClientContext> = self.config(&[]).create()?;
-        let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1))
+        let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(records::replication()))
             .set("max.message.bytes", max_bytes)
             .set("retention.ms", "-1");
         let answers = admin.create_topics([&new], &AdminOptions::new().request_timeout(Some(MINUTE))).await?;

@@ -11,6 +11,11 @@ pub fn count() -> usize {
     std::env::var("COMPAT_RECORDS").ok().and_then(|text| text.parse().ok()).unwrap_or(10_000)
 }
 
+/// The replication factor of the topics.
+pub fn replication() -> i32 {
+    std::env::var("COMPAT_REPLICATION").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
+}
+
 pub fn timestamp(i: usize) -> i64 {
     1_700_000_000_000 + 1000 * i as i64
 }

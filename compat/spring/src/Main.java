@@ -91,7 +91,7 @@ public final class Main {
     }
 
     private void create(String topic, int partitions, String maxBytes) {
-        admin().createOrModifyTopics(new NewTopic(topic, partitions, (short) 1)
+        admin().createOrModifyTopics(new NewTopic(topic, partitions, Records.REPLICATION)
             .configs(Map.of("max.message.bytes", maxBytes, "retention.ms", "-1")));
     }
 

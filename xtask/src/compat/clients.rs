@@ -12,25 +12,43 @@ pub struct Client {
     pub title: &'static str,
     /// In the quick run.
     pub quick: bool,
+    /// Its producer cannot write a record twice.
+    pub idempotent: bool,
     /// Its own program can read back what a group has committed; otherwise the Java client does.
     pub reads_commits: bool,
     install: fn() -> Result<Vec<String>>,
 }
 
 pub const CLIENTS: &[Client] = &[
-    Client { name: "java", title: "Java kafka-clients", quick: true, reads_commits: true, install: java },
+    Client {
+        name: "java",
+        title: "Java kafka-clients",
+        quick: true,
+        idempotent: true,
+        reads_commits: true,
+        install: java,
+    },
     Client {
         name: "confluent",
         title: "confluent-kafka (Python, librdkafka)",
         quick: true,
+        idempotent: true,
         reads_commits: true,
         install: || python("confluent.py"),
     },
-    Client { name: "kcat", title: "kcat (Debian)", quick: true, reads_commits: false, install: kcat },
+    Client {
+        name: "kcat",
+        title: "kcat (Debian)",
+        quick: true,
+        idempotent: true,
+        reads_commits: false,
+        install: kcat,
+    },
     Client {
         name: "franz-go",
         title: "franz-go",
         quick: true,
+        idempotent: true,
         reads_commits: true,
         install: || go("franz-go"),
     },
@@ -38,6 +56,7 @@ pub const CLIENTS: &[Client] = &[
         name: "kafka-python",
         title: "kafka-python",
         quick: true,
+        idempotent: true,
         reads_commits: true,
         install: || python("kafka_python.py"),
     },
@@ -45,14 +64,23 @@ pub const CLIENTS: &[Client] = &[
         name: "kafkajs",
         title: "kafkajs",
         quick: true,
+        idempotent: true,
         reads_commits: true,
         install: || javascript("kafkajs.js"),
     },
-    Client { name: "sarama", title: "sarama", quick: false, reads_commits: true, install: || go("sarama") },
+    Client {
+        name: "sarama",
+        title: "sarama",
+        quick: false,
+        idempotent: true,
+        reads_commits: true,
+        install: || go("sarama"),
+    },
     Client {
         name: "kafka-go",
         title: "kafka-go",
         quick: false,
+        idempotent: false,
         reads_commits: true,
         install: || go("kafka-go"),
     },
@@ -60,6 +88,7 @@ pub const CLIENTS: &[Client] = &[
         name: "aiokafka",
         title: "aiokafka",
         quick: false,
+        idempotent: true,
         reads_commits: true,
         install: || python("aiokafka_program.py"),
     },
@@ -67,6 +96,7 @@ pub const CLIENTS: &[Client] = &[
         name: "rdkafka",
         title: "rdkafka (Rust, librdkafka)",
         quick: false,
+        idempotent: true,
         reads_commits: true,
         install: rust,
     },
@@ -74,6 +104,7 @@ pub const CLIENTS: &[Client] = &[
         name: "platformatic",
         title: "@platformatic/kafka",
         quick: false,
+        idempotent: true,
         reads_commits: true,
         install: || javascript("platformatic.mjs"),
     },
@@ -81,6 +112,7 @@ pub const CLIENTS: &[Client] = &[
         name: "spring",
         title: "spring-kafka",
         quick: false,
+        idempotent: true,
         reads_commits: false,
         install: || java_program("spring", "Main", &["java/src/Records.java", "java/src/Failure.java"]),
     },
@@ -89,7 +121,7 @@ pub const CLIENTS: &[Client] = &[
 impl Client {
     /// Installs it where that is still to be done; gives the command line that starts its program.
     pub fn install(&self) -> Result<Program> {
-        Ok(Program { name: self.name, words: (self.install)()? })
+        Ok(Program { name: self.name, words: (self.install)()?, environment: Vec::new() })
     }
 }
 
@@ -98,13 +130,21 @@ impl Client {
 pub struct Program {
     pub name: &'static str,
     words: Vec<String>,
+    environment: Vec<(&'static str, String)>,
 }
 
 impl Program {
+    /// With one more variable of the contract.
+    pub fn with(mut self, variable: &'static str, value: impl ToString) -> Program {
+        self.environment.push((variable, value.to_string()));
+        self
+    }
+
     pub fn command(&self) -> Command {
         let mut words = self.words.iter();
         let mut command = Command::new(words.next().map(String::as_str).unwrap_or_default());
         command.args(words).env("COMPAT_NAME", self.name);
+        command.envs(self.environment.iter().map(|(variable, value)| (variable, value)));
         command
     }
 }

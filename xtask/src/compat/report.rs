@@ -16,6 +16,7 @@ const COLUMNS: &[(&str, &str)] = &[
     ("Java reads its records", "by-java."),
     ("reads Java's records", "of-java."),
     ("group", "group"),
+    ("failover", "failover"),
     ("unknown topic", "error.unknown-topic"),
     ("too large", "error.too-large"),
     ("out of range", "error.out-of-range"),
@@ -23,31 +24,78 @@ const COLUMNS: &[(&str, &str)] = &[
     ("stale commit", "error.stale-generation"),
 ];
 
-/// The document that a run writes. `runs`: what each was run with, and its rows.
-pub fn document(subject: &str, clients: &[&Client], runs: &[(String, Vec<Row>)]) -> String {
+/// One cluster's rows, and what it was.
+pub struct Run {
+    pub nodes: usize,
+    pub shards: usize,
+    pub rows: Vec<Row>,
+}
+
+const ONE: &str = "## One node";
+const THREE: &str = "## Three nodes";
+
+/// The document that a run writes. A table that the run did not make stays as it was `before`.
+pub fn document(subject: &str, clients: &[&Client], runs: &[Run], before: &str) -> String {
     let mut text = format!(
         "# Clients\n\nWritten by `cargo xtask compat`: real clients, each in its own language, against {subject}. Every \
          client produces and reads\nback 10,000 records with each codec that it has, and every byte is compared; `group` is two \
          to eight members that join, leave and\nare killed while records flow. `compat/README.md` says what each check is. \
-         A codec's name stands where a client has not all five.\n\n"
+         A codec's name stands where a client has not all five.\n"
     );
-    let named: Vec<&str> = runs.iter().map(|(name, _)| name.as_str()).collect();
+    for (heading, nodes) in [(ONE, 1), (THREE, 3)] {
+        let mine: Vec<&Run> = runs.iter().filter(|run| run.nodes == nodes).collect();
+        if mine.is_empty() {
+            text.push_str(&section(before, heading));
+        } else {
+            let _ = write!(text, "\n{heading}\n\n{}", table(clients, &mine));
+        }
+    }
+    text
+}
+
+/// A section of the page, its heading and the empty line before it included.
+fn section(page: &str, heading: &str) -> String {
+    let Some(start) = page.find(&format!("\n{heading}\n")) else { return String::new() };
+    let own = page.get(start..).unwrap_or_default();
+    let end = own.get(1..).and_then(|rest| rest.find("\n## ")).map_or(own.len(), |end| end + 1);
+    own.get(..end).unwrap_or_default().to_owned()
+}
+
+fn table(clients: &[&Client], runs: &[&Run]) -> String {
+    let mut text = String::new();
+    let columns: Vec<&(&str, &str)> = COLUMNS
+        .iter()
+        .filter(|(_, prefix)| runs.iter().flat_map(|run| &run.rows).any(|row| matches(&row.check, prefix)))
+        .collect();
+    let shards: Vec<String> = runs.iter().map(|run| count(run.shards, "shard")).collect();
+    let several = runs.iter().any(|run| run.nodes > 1);
+    let each = if several {
+        " each; three replicas of every topic, `min.insync.replicas=2`. `failover`: each node is \
+        killed with kill -9 in turn while\nthe client produces and four members of a group consume; nothing lost, nothing \
+        doubled but by a producer that is not idempotent (kafka-go's),\nnothing delivered again that was committed"
+    } else {
+        ""
+    };
     let _ = writeln!(
         text,
-        "Run with: {}. ✓ holds in all of them, – the client cannot do it.\n",
-        named.join("; ")
+        "Run with: {}{each}. ✓ holds in all runs, – the client cannot do it.\n",
+        shards.join("; ")
     );
-    let headings: Vec<&str> = COLUMNS.iter().map(|(heading, _)| *heading).collect();
+    let headings: Vec<&str> = columns.iter().map(|(heading, _)| *heading).collect();
     let _ = writeln!(text, "| client | version | {} |", headings.join(" | "));
-    let _ = writeln!(text, "|--|--|{}", "--|".repeat(COLUMNS.len()));
+    let _ = writeln!(text, "|--|--|{}", "--|".repeat(columns.len()));
     for client in clients {
         let rows: Vec<&Row> =
-            runs.iter().flat_map(|(_, rows)| rows).filter(|row| row.client == client.name).collect();
+            runs.iter().flat_map(|run| &run.rows).filter(|row| row.client == client.name).collect();
         let version = rows.iter().find(|row| row.check == "version").map_or("", |row| row.detail.as_str());
-        let cells: Vec<String> = COLUMNS.iter().map(|(_, prefix)| cell(&rows, prefix)).collect();
+        let cells: Vec<String> = columns.iter().map(|(_, prefix)| cell(&rows, prefix)).collect();
         let _ = writeln!(text, "| {} | {version} | {} |", client.title, cells.join(" | "));
     }
     text
+}
+
+fn count(number: usize, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
 }
 
 fn cell(rows: &[&Row], prefix: &str) -> String {
@@ -81,11 +129,11 @@ fn matches(check: &str, prefix: &str) -> bool {
 }
 
 /// What failed, one line each.
-pub fn failures(runs: &[(String, Vec<Row>)]) -> Vec<String> {
-    let failed = runs.iter().flat_map(|(run, rows)| {
-        rows.iter()
-            .filter(|row| row.outcome == Outcome::Fail)
-            .map(move |row| format!("{run}: {}: {}: {}", row.client, row.check, row.detail))
+pub fn failures(runs: &[Run]) -> Vec<String> {
+    let failed = runs.iter().flat_map(|run| {
+        let what = format!("{}, {}", count(run.nodes, "node"), count(run.shards, "shard"));
+        let failed = run.rows.iter().filter(|row| row.outcome == Outcome::Fail);
+        failed.map(move |row| format!("{what}: {}: {}: {}", row.client, row.check, row.detail))
     });
     failed.collect()
 }
@@ -118,5 +166,13 @@ mod tests {
             let rows: Vec<&Row> = rows.iter().collect();
             assert_eq!(cell(&rows, prefix), *expected, "{rows:?}");
         }
+    }
+
+    #[test]
+    fn a_section_ends_before_the_next() {
+        let page = "# Clients\n\ntext\n\n## One node\n\na\n\n## Three nodes\n\nb\n";
+        assert_eq!(section(page, ONE), "\n## One node\n\na\n");
+        assert_eq!(section(page, THREE), "\n## Three nodes\n\nb\n");
+        assert_eq!(section("# Clients\n", ONE), "");
     }
 }
