@@ -16,6 +16,7 @@ use protocol::messages::{
     DescribeConfigsRequest, ListOffsetsRequest, MetadataResponse,
 };
 use protocol::{ApiKey, ApiRequest, ErrorCode, Str};
+use tokio::time::{Instant, sleep};
 use types::{NodeId, TopicPartition};
 
 use crate::{Cluster, Error};
@@ -137,12 +138,34 @@ impl Admin {
     }
 
     /// Asks the leaders of these partitions, each about its own timestamp or sentinel; an offset is negative where no
-    /// record fits.
+    /// record fits. Those whose leader is gone or another are asked for again until the request time-out.
     pub async fn offsets(
         &self,
         wanted: &[(TopicPartition, i64)],
     ) -> Result<BTreeMap<TopicPartition, Result<i64, Error>>, Error> {
+        let config = self.cluster.config();
+        let deadline = Instant::now() + config.request_timeout;
         let mut found = BTreeMap::new();
+        let mut left: Vec<&(TopicPartition, i64)> = wanted.iter().collect();
+        for tries in 0.. {
+            self.offsets_once(&left, &mut found).await;
+            left.retain(
+                |(partition, _)| matches!(found.get(partition), Some(Err(error)) if error.is_retriable()),
+            );
+            if left.is_empty() || Instant::now() >= deadline {
+                break;
+            }
+            sleep(config.backoff(tries)).await;
+            left.iter().for_each(|(partition, _)| self.cluster.forget(&partition.topic));
+        }
+        Ok(found)
+    }
+
+    async fn offsets_once(
+        &self,
+        wanted: &[&(TopicPartition, i64)],
+        found: &mut BTreeMap<TopicPartition, Result<i64, Error>>,
+    ) {
         let mut by_leader: BTreeMap<NodeId, Vec<&(TopicPartition, i64)>> = BTreeMap::new();
         for one in wanted {
             let (partition, _) = one;
@@ -152,8 +175,7 @@ impl Admin {
             }
         }
         for (leader, asked) in by_leader {
-            let connection = self.cluster.node(leader).await?;
-            match connection.call(&list_offsets(&asked)).await {
+            match self.call_node(leader.0, &list_offsets(&asked)).await {
                 Ok(response) => {
                     for topic in response.topics {
                         let name: Arc<str> = topic.name.as_str().into();
@@ -172,7 +194,6 @@ impl Admin {
                 }
             }
         }
-        Ok(found)
     }
 }
 
