@@ -141,6 +141,9 @@ pub(crate) fn dispatch(shard: &mut Shard, turn: &mut Turn, call: Call, request: 
         | Request::Heartbeat(_)
         | Request::LeaveGroup(_)
         | Request::OffsetCommit(_)) => handlers::groups::one(shard, turn, call, request),
+        request @ (Request::AlterConfigs(_) | Request::IncrementalAlterConfigs(_)) => {
+            handlers::alter_configs::handle(shard, turn, call, request)
+        }
         request => handlers::controller::forward(shard, turn, call, request),
     }
 }

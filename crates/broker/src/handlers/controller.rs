@@ -1,6 +1,8 @@
 //! What the controller decides: the request goes to the quorum and its answer comes back when it is committed and
 //! every shard knows of it.
 
+use std::str::FromStr;
+
 use protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig, CreateTopicsRequest};
 use protocol::{ApiKey, ErrorCode, Request, Response, Str};
 
@@ -14,9 +16,20 @@ use crate::shard::{Answer, Call, ControllerWait, Shard, Turn};
 const CREATION_TIMEOUT_MS: i32 = 30_000;
 
 pub(crate) fn forward(shard: &mut Shard, turn: &mut Turn, call: Call, request: Request) -> Answer {
+    forward_as(shard, turn, call, request, ControllerWait::Forwarded)
+}
+
+/// `wait` says what to do with the answer.
+pub(crate) fn forward_as(
+    shard: &mut Shard,
+    turn: &mut Turn,
+    call: Call,
+    request: Request,
+    wait: impl FnOnce(Call) -> ControllerWait,
+) -> Answer {
     let Some(context) = shard.context(&call) else { return Answer::Close };
     let id = shard.new_work();
-    shard.controller_calls.insert(id, NEVER, ControllerWait::Forwarded(call));
+    shard.controller_calls.insert(id, NEVER, wait(call));
     turn.send_quorum(Message::ControllerRequest { id, context, request: Box::new(request) });
     Answer::Later
 }
@@ -34,8 +47,9 @@ pub(crate) fn create_then_answer(
     let needs_offsets = names.iter().any(|name| *name == OFFSETS_TOPIC);
     let topics = names.iter().filter(|name| may_be_created(name)).map(|name| CreatableTopic {
         name: name.clone(),
-        num_partitions: -1,
-        replication_factor: -1,
+        // what this broker's own configuration says goes before the controller's defaults
+        num_partitions: explicit(shard, "num.partitions").unwrap_or(-1),
+        replication_factor: explicit(shard, "default.replication.factor").unwrap_or(-1),
         ..Default::default()
     });
     let mut topics: Vec<_> = topics.collect();
@@ -49,6 +63,11 @@ pub(crate) fn create_then_answer(
     shard.controller_calls.insert(id, NEVER, ControllerWait::Metadata(call, Box::new(response)));
     send_creation(turn, id, context, topics);
     Answer::Later
+}
+
+/// What the broker's own file says.
+fn explicit<T: FromStr>(shard: &Shard, name: &str) -> Option<T> {
+    shard.node.properties.get(name)?.trim().parse().ok()
 }
 
 fn may_be_created(name: &str) -> bool {
@@ -113,6 +132,10 @@ pub(crate) fn on_reply(shard: &mut Shard, turn: &mut Turn, wait: ControllerWait,
     };
     match wait {
         ControllerWait::Forwarded(call) => shard.answer(turn, call, Answer::Response(response)),
+        ControllerWait::Configs(call, refused) => {
+            let response = super::alter_configs::with_refusals(response, refused);
+            shard.answer(turn, call, Answer::Response(response));
+        }
         ControllerWait::Alterations(asked) => shard.on_alterations(turn, asked, response),
         ControllerWait::Assignments(asked) => shard.on_assignments(turn, asked, response),
         ControllerWait::OffsetsTopic => {

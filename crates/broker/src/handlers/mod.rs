@@ -1,5 +1,6 @@
 //! One file per API: from a request to an answer, or to work whose result becomes one. No state is kept here.
 
+pub(crate) mod alter_configs;
 pub(crate) mod alter_replica_log_dirs;
 pub(crate) mod api_versions;
 pub(crate) mod controller;
