@@ -52,7 +52,8 @@ fn entries(shard: &Shard, resource_type: i8, name: &Str) -> Result<Vec<Entry>, R
     match resource_type {
         ConfigResource::TOPIC if !is_valid_name(name) => Err((ErrorCode::InvalidTopicException, None)),
         ConfigResource::TOPIC if shard.cluster.topic_by_name(name).is_none() => {
-            Err((ErrorCode::UnknownTopicOrPartition, None))
+            // an empty text, as Kafka's
+            Err((ErrorCode::UnknownTopicOrPartition, Some(String::new())))
         }
         ConfigResource::TOPIC => Ok(describe::topic(image.properties(&own), layers)),
         ConfigResource::BROKER if name.is_empty() => Ok(describe::cluster(layers)),

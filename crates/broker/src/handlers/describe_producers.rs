@@ -46,10 +46,9 @@ pub(crate) fn describe(shard: &Shard, id: &TopicIdPartition) -> PartitionRespons
     let mut answer = PartitionResponse { partition_index: id.partition, ..Default::default() };
     match shard.partitions.get(id) {
         None => fail(&mut answer, shard.cluster.absent(id)),
-        Some(partition) => match partition.check_leader(-1) {
-            Err(error) => fail(&mut answer, error),
-            Ok(()) => answer.active_producers = partition.log.active_producers(),
-        },
+        Some(partition) if partition.offline => fail(&mut answer, ErrorCode::KafkaStorageError),
+        // a follower tells too what it has replicated
+        Some(partition) => answer.active_producers = partition.log.active_producers(),
     }
     answer
 }

@@ -42,7 +42,7 @@ pub(crate) fn describe_user_scram_credentials(request: &DescribeUserScramCredent
 pub(crate) fn describe_acls() -> Answer {
     Answer::Response(Response::DescribeAcls(DescribeAclsResponse {
         error_code: ErrorCode::SecurityDisabled.code(),
-        error_message: Some(Str::from_static("No Authorizer is configured.")),
+        error_message: Some(Str::from_static("No Authorizer is configured on the broker")),
         ..Default::default()
     }))
 }
