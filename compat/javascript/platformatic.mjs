@@ -130,16 +130,19 @@ class Platformatic {
   async member (groupId, topic, count) {
     const settings = { groupId, sessionTimeout: 6000, rebalanceTimeout: 10000, heartbeatInterval: 500 }
     const members = Array.from({ length: Number(count) }, () => this.consumer(settings))
+    const committing = new Map()
+    let stopping = false
     const reading = async consumer => {
       const stream = await consumer.consume({ topics: [topic], mode: 'committed', fallbackMode: 'earliest' })
       for await (const message of stream) {
+        if (stopping) return
         contract.got([[message.partition, message.offset, message.value]])
-        try {
-          await message.commit()
-        } catch (error) {
+        const commit = Promise.resolve(message.commit()).catch(error => {
           // A rebalance came between: another member gets this record again.
           console.error(error.message)
-        }
+        })
+        committing.set(consumer, commit)
+        await commit
       }
     }
     for (const member of members) {
@@ -149,6 +152,9 @@ class Platformatic {
       })
     }
     await contract.endOfInput()
+    stopping = true
+    // What was printed is committed before the connection goes.
+    await Promise.all(committing.values())
     await Promise.all(members.map(member => member.close(true)))
   }
 

@@ -11,7 +11,7 @@ use crate::install;
 use crate::subject::{Kind, Settings, Subject, binary, steady_port};
 
 pub const CLUSTER_ID: &str = "QmFybmFiYXMgcXVvcnVtIQ";
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// How a node learns of the quorum's voters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -228,6 +228,6 @@ impl Replica {
 /// One of our own tools.
 pub fn tool(arguments: &[&str]) -> Result<String> {
     let mut command = Command::new("timeout");
-    command.arg("20").arg(binary()?).args(arguments);
+    command.arg("60").arg(binary()?).args(arguments);
     install::quietly(&mut command)
 }

@@ -68,7 +68,7 @@ impl Cluster {
 }
 
 /// Ready when their quorum has a leader and all brokers are known.
-fn several(kind: Kind, folder: &Path, count: usize, properties: &[(&str, &str)]) -> Result<Nodes> {
+pub fn several(kind: Kind, folder: &Path, count: usize, properties: &[(&str, &str)]) -> Result<Nodes> {
     let kinds = vec![kind; count];
     let mut nodes = Nodes::format(folder, &kinds, Voters::Initial, properties)?;
     for node in &mut nodes.0 {

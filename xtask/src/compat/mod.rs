@@ -1,5 +1,6 @@
 //! `cargo xtask compat`: real clients in their own languages against a broker, and the table of what they found.
 
+mod alike;
 mod checks;
 mod clients;
 mod cluster;
@@ -49,6 +50,9 @@ pub struct Compat {
     /// The single broker's port; a free one if not given
     #[arg(long)]
     port: Option<u16>,
+    /// Three nodes of Apache Kafka and three of ours are given the same requests: what do they answer differently?
+    #[arg(long)]
+    alike: bool,
     /// Install the clients and stop
     #[arg(long)]
     install: bool,
@@ -59,6 +63,9 @@ pub struct Compat {
 
 impl Compat {
     pub fn run(&self) -> Result<()> {
+        if self.alike {
+            return alike::run(&root().join("target/compat/alike"));
+        }
         let clients = self.clients()?;
         let mut programs = Vec::new();
         for client in &clients {
