@@ -11,6 +11,7 @@ mod compat;
 mod fuzz;
 mod install;
 mod metadata_referee;
+mod model;
 mod process;
 mod quorum_nodes;
 mod quorum_referee;
@@ -46,6 +47,8 @@ enum Command {
     StorageReferee(storage_referee::StorageReferee),
     /// Apache Kafka reads our metadata log and we read its
     MetadataReferee(metadata_referee::MetadataReferee),
+    /// Every order of events in small quorums: docs/ARCHITECTURE.md
+    Model(model::Model),
     /// Apache Kafka's controllers and ours in one quorum, leaders of both killed
     QuorumReferee(quorum_referee::QuorumReferee),
     /// Seeds of the simulator: a whole node with its clients, network and disk, and what goes wrong with them
@@ -68,6 +71,7 @@ fn main() -> Result<()> {
         Command::Compat(compat) => compat.run(),
         Command::StorageReferee(referee) => referee.run(),
         Command::MetadataReferee(referee) => referee.run(),
+        Command::Model(model) => model.run(),
         Command::QuorumReferee(referee) => referee.run(),
         Command::Sim(sim) => sim.run(),
         Command::Test => ci::test(),

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use types::NodeId;
 
-#[derive(Clone, Debug)]
-enum Connection {
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Connection {
     InFlight { correlation: u64, deadline: u64, sent: Sent },
     BackOff { until: u64 },
 }
@@ -25,10 +25,10 @@ pub(crate) enum Sent {
     Probe,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Connections {
-    connections: BTreeMap<NodeId, Connection>,
-    last_correlation: u64,
+    pub(crate) connections: BTreeMap<NodeId, Connection>,
+    pub(crate) last_correlation: u64,
 }
 
 impl Connections {

@@ -15,7 +15,7 @@ use crate::voters::{ReplicaKey, VersionRange, Voter, VoterSet};
 /// An observer that has not fetched for so long is forgotten.
 const OBSERVER_SESSION_MS: u64 = 300_000;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Leader {
     /// The log's end when elected: offset of the LeaderChange record.
     pub epoch_start: Offset,
@@ -33,7 +33,7 @@ pub struct Leader {
 }
 
 /// How far a replica is. Wall times in milliseconds, -1: never; the others on the monotonic clock.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Progress {
     pub end: Option<Offset>,
     pub last_fetch: Option<u64>,
@@ -69,7 +69,7 @@ impl Progress {
 }
 
 /// A fetch that waits for records, for a higher high watermark, or for its time.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ParkedFetch {
     pub asker: Asker,
     pub request: FetchRequest,

@@ -17,6 +17,8 @@ mod log;
 mod machine;
 mod membership;
 mod message;
+#[cfg(test)]
+mod model;
 mod quorum_state;
 mod role;
 mod serve_fetch;

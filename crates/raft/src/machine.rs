@@ -152,7 +152,7 @@ impl<'a> Turn<'a> {
 }
 
 /// Where a request came from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Asker {
     pub token: Token,
     pub listener: String,

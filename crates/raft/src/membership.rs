@@ -16,7 +16,7 @@ use crate::voters::{ReplicaKey, VersionRange, Voter, VoterSet, endpoint_of};
 const CAUGHT_UP_SESSION_MS: u64 = 3_600_000;
 
 /// The change under way.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum VoterChange {
     Probing {
         asker: Asker,

@@ -12,7 +12,7 @@ use crate::leader::Leader;
 use crate::log::SnapshotId;
 use crate::voters::{Endpoint, ReplicaKey, VoterSet};
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
     Unattached(Unattached),
     Prospective(Prospective),
@@ -32,7 +32,7 @@ pub enum RoleName {
     Resigned,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Unattached {
     /// Known by id alone: nobody said where it is.
     pub leader: Option<NodeId>,
@@ -41,7 +41,7 @@ pub struct Unattached {
     pub deadline: Option<u64>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Prospective {
     pub leader: Option<(NodeId, Vec<Endpoint>)>,
     pub vote: Option<ReplicaKey>,
@@ -49,13 +49,13 @@ pub struct Prospective {
     pub deadline: u64,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Candidate {
     pub tally: Tally,
     pub deadline: u64,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Follower {
     pub leader: NodeId,
     pub endpoints: Vec<Endpoint>,
@@ -70,7 +70,7 @@ pub struct Follower {
     pub download: Option<(SnapshotId, u64)>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Resigned {
     pub voters: VoterSet,
     pub candidates: Vec<ReplicaKey>,
@@ -79,7 +79,7 @@ pub struct Resigned {
 }
 
 /// Votes of an election among the voters at its begin.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Tally {
     votes: BTreeMap<NodeId, Option<bool>>,
 }
