@@ -9,7 +9,7 @@ use crate::{codegen, tidy};
 /// The simulator's first seeds, the same in every run; `cargo xtask sim --first` goes on from there.
 const SIMULATED_SEEDS: u64 = 1000;
 /// The same of three nodes.
-const SIMULATED_CLUSTERS: u64 = 50;
+const SIMULATED_CLUSTERS: u64 = 250;
 
 pub fn run() -> Result<()> {
     cargo(&["fmt", "--all", "--check"])?;
