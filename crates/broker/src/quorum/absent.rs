@@ -1,5 +1,5 @@
 //! Brokers whose process has died are known at once, not only when their session ends. The active controller knows
-//! which connection a broker's heartbeats come on; when that one closes it tries the broker's listener. Refused, or not
+//! which connections a broker's heartbeats and its fetches of the metadata come on; when they close it tries the broker's listener. Refused, or not
 //! there in `barnabas.broker.probe.timeout.ms`: it is fenced. A process that is ending may still listen when its
 //! connections have closed already, so a connection that comes about is watched for a while, and one that closes is
 //! followed by another try. A new active controller tries all of them once, since it
@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 
 use protocol::messages::BrokerHeartbeatRequest;
+use types::NodeId;
 
 use super::{Quorum, Turn};
 use crate::event::{Address, ConnectionId, Effect, Event, Level};
@@ -113,6 +114,15 @@ impl Quorum {
             other => return Some(other),
         }
         None
+    }
+
+    /// A node that follows the metadata asked on this connection. Its heartbeats come seldom: it may die before a new active
+    /// controller has heard one.
+    pub(super) fn follower_spoke(&mut self, connection: ConnectionId, node: NodeId) {
+        let Some(active) = &self.active else { return };
+        if let Some(broker) = active.controller.image().cluster.broker(node.0) {
+            self.absent.speakers.insert(connection, (broker.id, broker.epoch));
+        }
     }
 
     /// A connection of the controller's listener has closed.

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use platform::memory::MemoryFileSystem;
-use protocol::messages::{BrokerHeartbeatRequest, BrokerRegistrationRequest, broker_registration_request};
+use protocol::messages::{
+    BrokerHeartbeatRequest, BrokerRegistrationRequest, FetchRequest, broker_registration_request,
+    fetch_request,
+};
 use protocol::{Request, RequestHeader, Response, ResponseHeader, Str, Writer};
 use types::Uuid;
 
@@ -14,15 +17,20 @@ impl Node {
     /// One request on a connection of the controller's listener.
     fn call(&mut self, connection: ConnectionId, api_version: i16, request: Request) -> Response {
         let api_key = request.api_key();
+        self.send(connection, api_version, request);
+        let mut reader = protocol::Reader::new(self.frames.pop().expect("an answer").slice(4..));
+        ResponseHeader::decode(&mut reader, api_key, api_version).unwrap();
+        Response::decode(api_key, api_version, &mut reader).unwrap()
+    }
+
+    fn send(&mut self, connection: ConnectionId, api_version: i16, request: Request) {
+        let api_key = request.api_key();
         let header =
             RequestHeader { api_key: api_key.code(), api_version, correlation_id: 1, client_id: None };
         let mut writer = Writer::new();
         header.encode(&mut writer).unwrap();
         request.encode(api_version, &mut writer).unwrap();
         self.step(Event::Frame { connection, bytes: writer.into_bytes().unwrap() });
-        let mut reader = protocol::Reader::new(self.frames.pop().expect("an answer").slice(4..));
-        ResponseHeader::decode(&mut reader, api_key, api_version).unwrap();
-        Response::decode(api_key, api_version, &mut reader).unwrap()
     }
 
     fn open(&mut self, connection: ConnectionId) {
@@ -74,6 +82,19 @@ impl Node {
             Response::BrokerHeartbeat(reply) if reply.error_code == 0 => reply.is_fenced,
             other => panic!("{other:?}"),
         }
+    }
+
+    /// Broker 2 asks for the metadata log from its end on; it is not answered at once.
+    fn fetch_metadata(&mut self, connection: ConnectionId) {
+        let mut request = FetchRequest { max_wait_ms: 500, max_bytes: 1 << 20, ..Default::default() };
+        request.replica_state.replica_id = 2;
+        let partition = fetch_request::FetchPartition { partition_max_bytes: 1 << 20, ..Default::default() };
+        request.topics.push(fetch_request::FetchTopic {
+            topic_id: Uuid::METADATA_TOPIC,
+            partitions: vec![partition],
+            ..Default::default()
+        });
+        self.send(connection, 17, Request::Fetch(request));
     }
 
     fn is_fenced(&self) -> bool {
@@ -133,6 +154,22 @@ fn a_probe_that_is_closed_is_followed_by_another() {
         node.step(Event::Tick);
         assert_eq!(node.is_fenced(), fenced, "{closed} closed, later");
     }
+}
+
+/// It dies before its first heartbeat to this controller has come.
+#[test]
+fn a_broker_that_only_follows_the_metadata_is_known_by_that() {
+    let file_system = Arc::new(MemoryFileSystem::new(1));
+    format_directory(&*file_system);
+    let mut node = Node::start(&file_system, 1, 1);
+    let (heartbeats, fetches) = (ConnectionId(7), ConnectionId(8));
+    node.join(heartbeats);
+    node.open(fetches);
+    node.fetch_metadata(fetches);
+    node.step(Event::ConnectionClosed { connection: heartbeats });
+    assert!(node.dialed.is_empty(), "it has another connection");
+    node.step(Event::ConnectionClosed { connection: fetches });
+    assert_eq!(node.dialed.len(), 1);
 }
 
 #[test]

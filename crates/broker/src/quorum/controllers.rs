@@ -30,6 +30,9 @@ impl Quorum {
             if caller.is_own() && self.raft.role() != RoleName::Leader {
                 return self.ask_controller(Asker::Caller(caller), request, turn);
             }
+            if let (Ok(raft::Request::Fetch(fetch)), Caller::Connection(call, _)) = (&asked, &caller) {
+                self.follower_spoke(call.connection, fetch.replica.id);
+            }
             return self.ask_raft(caller, asked, turn);
         }
         if let Request::Envelope(envelope) = &*request {
