@@ -85,6 +85,12 @@ impl Process {
         self.wait(limit)
     }
 
+    /// Stops it in its tracks (SIGSTOP), or lets it go on (SIGCONT).
+    pub fn hold(&self, held: bool) -> Result<()> {
+        let pid = self.pid().context("no process")?;
+        Ok(kill_process(pid, if held { Signal::STOP } else { Signal::CONT })?)
+    }
+
     /// SIGKILL to the whole group, and waits for its end.
     pub fn kill(&mut self) {
         if let Some(pid) = self.pid() {

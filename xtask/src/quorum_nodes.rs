@@ -49,6 +49,15 @@ impl Node {
         self.running = None;
     }
 
+    /// A controlled stop.
+    pub fn stop(&mut self) -> Result<()> {
+        self.running.take().map_or(Ok(()), Subject::stop)
+    }
+
+    pub fn subject(&self) -> Option<&Subject> {
+        self.running.as_ref()
+    }
+
     /// An error where it has ended by itself.
     fn check(&mut self) -> Result<()> {
         if let Some(subject) = &mut self.running

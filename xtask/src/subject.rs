@@ -18,6 +18,8 @@ use crate::shell::{cargo, root};
 const READY_SECONDS: u64 = 120;
 /// How many ports from 23,000 on are for nodes that come back.
 const STEADY_PORTS: u16 = 1000;
+/// Ten thousand partitions on a slow disk take their time.
+const STOP_SECONDS: u64 = 300;
 const CLUSTER_ID: &str = "QmFybmFiYXMgdGVzdCBvbm";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -244,7 +246,7 @@ impl Subject {
 
     /// A controlled stop.
     pub fn stop(mut self) -> Result<()> {
-        let status = self.process.terminate(Duration::from_secs(60))?;
+        let status = self.process.terminate(Duration::from_secs(STOP_SECONDS))?;
         // Java ends with 143 after SIGTERM.
         if !status.success() && status.code() != Some(143) {
             bail!("{} ended with {status}\n{}", self.settings.kind.name(), self.log_tail());
@@ -255,6 +257,10 @@ impl Subject {
     /// CPU seconds it has used so far, in user and kernel mode.
     pub fn cpu_seconds(&self) -> Result<f64> {
         cpu_seconds(self.process.id())
+    }
+
+    pub fn open_files(&self) -> Result<usize> {
+        Ok(fs::read_dir(format!("/proc/{}/fd", self.process.id()))?.count())
     }
 
     /// Resident memory in KiB.

@@ -16,7 +16,7 @@ type settings struct {
 	partition, partitions, recordBytes, connections, rate, count int
 	seconds                                                      float64
 	linger                                                       time.Duration
-	buffered                                                     int
+	buffered, replicas                                           int
 	bytes                                                        int64
 }
 
@@ -32,20 +32,21 @@ type result struct {
 }
 
 var loads = map[string]func(settings) (result, error){
-	"create":    create,
-	"produce":   produce,
-	"single":    single,
-	"echo":      echo,
-	"stream":    stream,
-	"fetch":     fetch,
-	"drain":     drain,
-	"endtoend":  endToEnd,
-	"first":     firstAck,
-	"members":   members,
-	"commits":   commits,
-	"commitall": commitsOfAll,
-	"reload":    reload,
-	"gap":       gap,
+	"create":     create,
+	"produce":    produce,
+	"single":     single,
+	"echo":       echo,
+	"stream":     stream,
+	"fetch":      fetch,
+	"drain":      drain,
+	"endtoend":   endToEnd,
+	"first":      firstAck,
+	"members":    members,
+	"commits":    commits,
+	"commitall":  commitsOfAll,
+	"reload":     reload,
+	"replicated": replicated,
+	"probe":      probe,
 }
 
 func main() {
@@ -55,10 +56,11 @@ func main() {
 	}
 	var s settings
 	flags := flag.NewFlagSet(os.Args[1], flag.ExitOnError)
-	flags.StringVar(&s.bootstrap, "bootstrap", "127.0.0.1:9092", "address")
+	flags.StringVar(&s.bootstrap, "bootstrap", "127.0.0.1:9092", "address, or several with commas")
 	flags.StringVar(&s.topic, "topic", "bench", "topic")
 	flags.StringVar(&s.acks, "acks", "1", "1 or all")
 	flags.IntVar(&s.partitions, "partitions", 6, "partitions of the topic")
+	flags.IntVar(&s.replicas, "replicas", 3, "replicas of each partition, in a load that makes them")
 	flags.IntVar(&s.partition, "partition", 0, "the one partition of a load that needs one")
 	flags.IntVar(&s.recordBytes, "record-bytes", 1024, "size of a record's value")
 	flags.IntVar(&s.connections, "connections", 64, "connections, or members")

@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: Barnabas beside Apache Kafka and the machine's raw floor, in turns on one machine; the table and
 //! the plot of `docs/BENCHMARKS.md`.
 
+mod cluster;
 mod floor;
 mod loads;
 mod memory;
@@ -59,6 +60,9 @@ pub struct BenchArguments {
     /// Leave out a subject: barnabas or kafka
     #[arg(long, value_enum, value_delimiter = ',')]
     without: Vec<Kind>,
+    /// 1, or 3 for the loads of a cluster (docs/BENCHMARKS-CLUSTER.md)
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=3))]
+    nodes: u8,
     /// Shards of Barnabas, and as many processors for either broker
     #[arg(long, default_value_t = 1)]
     shards: usize,
@@ -72,8 +76,12 @@ pub struct BenchArguments {
 
 impl BenchArguments {
     pub fn run(&self) -> Result<()> {
+        let all = match self.nodes {
+            1 => LOADS,
+            _ => cluster::LOADS,
+        };
         if self.list {
-            for load in LOADS {
+            for load in all {
                 println!("{:<24} {}", load.name, load.about);
             }
             return Ok(());
@@ -81,7 +89,7 @@ impl BenchArguments {
         let wanted = |name: &str| {
             self.only.is_empty() || self.only.iter().any(|start| name.starts_with(start.as_str()))
         };
-        let loads: Vec<_> = LOADS.iter().filter(|load| wanted(load.name)).collect();
+        let loads: Vec<_> = all.iter().filter(|load| wanted(load.name)).collect();
         if loads.is_empty() {
             bail!("no such load; --list shows them");
         }
@@ -115,7 +123,7 @@ impl BenchArguments {
                 }
             }
         }
-        self.write(&samples)
+        self.write(all, &samples)
     }
 
     /// In turns: who is first changes from round to round.
@@ -139,16 +147,25 @@ impl BenchArguments {
         Filler::new(folder.join("fill"), gib)
     }
 
-    fn write(&self, samples: &[Sample]) -> Result<()> {
-        let about = format!(
-            "{} round(s), {} processor(s) for the broker, the client on another{}",
-            self.rounds.max(1),
-            self.shards,
-            if self.quick { "; quick, so its figures mean nothing" } else { "" }
-        );
-        let table = report::document(samples, &about);
+    fn write(&self, loads: &[loads::Load], samples: &[Sample]) -> Result<()> {
+        let quick = if self.quick { "; quick, so its figures mean nothing" } else { "" };
+        let rounds = self.rounds.max(1);
+        let (name, about) = if self.nodes == 1 {
+            let run = format!(
+                "`cargo xtask bench`: {rounds} round(s), {} processor(s) for the broker, the client on another{quick}",
+                self.shards
+            );
+            ("", ("Benchmarks", run, "benchmarks.svg"))
+        } else {
+            let run = format!(
+                "`cargo xtask bench --nodes 3`: {rounds} round(s), three nodes and the client on all processors{quick}"
+            );
+            ("-CLUSTER", ("Benchmarks of three nodes", run, "benchmarks-cluster.svg"))
+        };
+        let (title, run, plot) = about;
+        let table = report::document(loads, samples, &report::About { title, run: &run, plot });
         println!("\n{table}");
-        let profile = fs::read_to_string(root().join("bench/PROFILE.md"))?;
+        let profile = fs::read_to_string(root().join(format!("bench/PROFILE{name}.md")))?;
         // Quick figures and parts of a run are not the project's figures.
         let folder = if self.quick || !self.only.is_empty() {
             root().join("target/bench")
@@ -156,8 +173,8 @@ impl BenchArguments {
             root().join("docs")
         };
         fs::create_dir_all(&folder)?;
-        fs::write(folder.join("BENCHMARKS.md"), format!("{table}\n{profile}"))?;
-        fs::write(folder.join("benchmarks.svg"), report::plot(samples))?;
+        fs::write(folder.join(format!("BENCHMARKS{name}.md")), format!("{table}\n{profile}"))?;
+        fs::write(folder.join(plot), report::plot(loads, samples))?;
         println!("written to {}", folder.display());
         Ok(())
     }

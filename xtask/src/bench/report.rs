@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::Party;
-use super::loads::LOADS;
+use super::loads::Load;
 use super::run::Figure;
 
 /// A figure, of whom, under which load; in the order in which they were taken.
@@ -22,9 +22,9 @@ struct Line<'a> {
     values: BTreeMap<Party, Vec<f64>>,
 }
 
-fn lines(samples: &[Sample]) -> Vec<Line<'_>> {
+fn lines<'a>(loads: &[Load], samples: &'a [Sample]) -> Vec<Line<'a>> {
     let mut lines: Vec<Line<'_>> = Vec::new();
-    for load in LOADS {
+    for load in loads {
         for sample in samples.iter().filter(|sample| sample.load == load.name) {
             let known = lines
                 .iter_mut()
@@ -79,20 +79,28 @@ impl Line<'_> {
     }
 }
 
-pub fn document(samples: &[Sample], about: &str) -> String {
+/// What the document says of itself.
+pub struct About<'a> {
+    pub title: &'a str,
+    pub run: &'a str,
+    pub plot: &'a str,
+}
+
+pub fn document(loads: &[Load], samples: &[Sample], about: &About<'_>) -> String {
+    let About { title, run, plot } = about;
     let mut text = format!(
-        "# Benchmarks\n\nWritten by `cargo xtask bench`: {about}. Barnabas and Apache Kafka (1 GiB heap, as its start script \
+        "# {title}\n\nWritten by {run}. Barnabas and Apache Kafka (1 GiB heap, as its start script \
          sets it) in turns on one machine.\nEach figure is a median with its lowest and highest; a ratio is taken within each \
          round, so that what the machine does meanwhile\ntouches both sides. Broker CPU is read from `/proc`, apart from the \
          client's. The floor is what the machine does at best: bytes from a\nsocket to a file with their CRC, an echo over epoll \
-         driven by the same client, sendfile.\n\n![ratios](benchmarks.svg)\n\n"
+         driven by the same client, sendfile.\n\n![ratios]({plot})\n\n"
     );
     text.push_str(
         "| load | figure | Barnabas | Apache Kafka | ratio | floor | of floor |\n|--|--|--|--|--|--|--|\n",
     );
     let mut before = "";
-    for line in lines(samples) {
-        let about = LOADS.iter().find(|load| load.name == line.load).map_or("", |load| load.about);
+    for line in lines(loads, samples) {
+        let about = loads.iter().find(|load| load.name == line.load).map_or("", |load| load.about);
         let load = if before == line.load { String::new() } else { format!("`{}`: {about}", line.load) };
         before = line.load;
         let better = if line.figure.more_is_better { "more is better" } else { "less is better" };
@@ -116,8 +124,8 @@ const LEFT: f64 = 330.0;
 const WIDTH: f64 = 560.0;
 
 /// One bar a figure: how many times better than Apache Kafka, on a scale of powers of two from 1/4 to 64.
-pub fn plot(samples: &[Sample]) -> String {
-    let bars: Vec<(String, Vec<f64>)> = lines(samples)
+pub fn plot(loads: &[Load], samples: &[Sample]) -> String {
+    let bars: Vec<(String, Vec<f64>)> = lines(loads, samples)
         .iter()
         .filter_map(|line| {
             let mut ratios = line.ratios(Party::Barnabas, Party::Kafka);
@@ -173,6 +181,7 @@ fn place(ratio: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bench::loads::LOADS;
 
     fn sample(party: Party, value: f64) -> Sample {
         let figure = Figure { metric: "p99", value, unit: "ms", more_is_better: false };
@@ -187,12 +196,13 @@ mod tests {
             sample(Party::Kafka, 20.0),
             sample(Party::Barnabas, 10.0),
         ];
-        let text = document(&samples, "a test");
+        let about = About { title: "Benchmarks", run: "a test", plot: "benchmarks.svg" };
+        let text = document(LOADS, &samples, &about);
         assert!(
             text.contains("| 10.0 (1.00–10.0) | 20.0 (4.00–20.0) | 0.50 (0.25–0.50) | – | – |"),
             "{text}"
         );
-        assert!(plot(&samples).contains("single: p99"));
+        assert!(plot(LOADS, &samples).contains("single: p99"));
     }
 
     #[test]

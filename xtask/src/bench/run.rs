@@ -20,6 +20,12 @@ pub struct Sizes {
     pub commits: u64,
     pub reloaded_commits: u64,
     pub recovery_bytes: u64,
+    /// How often a node of ours is killed; Kafka's takes seconds each time, and is killed less often.
+    pub kills: usize,
+    pub kafka_kills: usize,
+    pub hangs: usize,
+    /// Topics of 1,000 partitions.
+    pub large_topics: u64,
 }
 
 impl Sizes {
@@ -33,6 +39,10 @@ impl Sizes {
                 commits: 10_000,
                 reloaded_commits: 100_000,
                 recovery_bytes: 64 << 20,
+                kills: 5,
+                kafka_kills: 1,
+                hangs: 1,
+                large_topics: 1,
             };
         }
         Sizes {
@@ -43,6 +53,10 @@ impl Sizes {
             commits: 1_000_000,
             reloaded_commits: 10_000_000,
             recovery_bytes: recovery_gib << 30,
+            kills: 200,
+            kafka_kills: 4,
+            hangs: 3,
+            large_topics: 10,
         }
     }
 }
@@ -114,7 +128,17 @@ impl Bench {
     /// Runs one load of the client against an address, on the processor that brokers do not use.
     pub fn load(&self, address: &str, load: &str, options: &[(&str, String)]) -> Result<Seen> {
         let mut command = Command::new("taskset");
-        command.args(["-c", &client_processor()]).arg(&self.load_client).arg(load);
+        command.args(["-c", &client_processor()]).arg(&self.load_client);
+        Bench::run_load(command, address, load, options)
+    }
+
+    /// The same on all processors.
+    pub fn load_anywhere(&self, address: &str, load: &str, options: &[(&str, String)]) -> Result<Seen> {
+        Bench::run_load(Command::new(&self.load_client), address, load, options)
+    }
+
+    fn run_load(mut command: Command, address: &str, load: &str, options: &[(&str, String)]) -> Result<Seen> {
+        command.arg(load);
         command.args(["--bootstrap", address]);
         for (name, value) in options {
             command.arg(format!("--{name}={value}"));

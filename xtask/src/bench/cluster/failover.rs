@@ -1,0 +1,162 @@
+//! A leader dies or hangs, again and again: how long until a client's next record is acknowledged.
+
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use super::nodes::{Cluster, Probe, now_nanos, percentiles};
+use crate::bench::Party;
+use crate::bench::run::{Bench, Figure, less};
+use crate::install;
+use crate::shell::root;
+use crate::subject::Kind;
+
+#[derive(Clone, Copy, Debug)]
+pub enum Fault {
+    Kill,
+    Hang { session_ms: Option<u32> },
+}
+
+/// Microseconds without an acknowledged record, fault by fault.
+#[derive(Default)]
+struct Gaps {
+    /// The node led the partition alone.
+    leader: Vec<i64>,
+    /// It was the active controller as well.
+    with_controller: Vec<i64>,
+    /// The same faults, all of them, seen by clients as they come.
+    franz_go: Vec<i64>,
+    java: Vec<i64>,
+}
+
+pub fn measure(bench: &Bench, party: Party, partitions: u64, fault: Fault) -> Result<Vec<Figure>> {
+    let Some(kind) = party.kind() else { return Ok(Vec::new()) };
+    let session = match fault {
+        Fault::Hang { session_ms: Some(session) } => Some(session),
+        _ => None,
+    };
+    let (session, heartbeat) = (session.map(|ms| ms.to_string()), session.map(|ms| (ms / 5).to_string()));
+    let mut properties = Vec::new();
+    if let (Some(session), Some(heartbeat)) = (&session, &heartbeat) {
+        properties.push(("broker.session.timeout.ms", session.as_str()));
+        properties.push(("broker.heartbeat.interval.ms", heartbeat.as_str()));
+    }
+    let mut cluster = Cluster::start(bench, kind, &properties)?;
+    cluster.create(bench, 1, partitions)?;
+    let mut probe = probe(bench, &cluster, partitions)?;
+    let mut java = java_probe(&cluster)?;
+    let times = match (fault, kind) {
+        (Fault::Hang { .. }, _) => bench.sizes.hangs,
+        (Fault::Kill, Kind::Barnabas) => bench.sizes.kills,
+        (Fault::Kill, Kind::Kafka) => bench.sizes.kafka_kills,
+    };
+    let mut gaps = Gaps::default();
+    for index in 0..times {
+        let clients = (index < USUAL).then_some(&mut java);
+        let with_controller = index % EACH_WITH_CONTROLLER == 0;
+        one(&mut cluster, &mut probe, clients, with_controller, fault, &mut gaps)?;
+    }
+    drop((probe, java));
+    cluster.stop()?;
+    let mut figures = percentiles("leader, p50", "leader, p99", &mut gaps.leader);
+    let both = ("leader and controller, p50", "leader and controller, p99");
+    figures.extend(percentiles(both.0, both.1, &mut gaps.with_controller));
+    figures.extend(percentiles("franz-go as it comes, p50", "franz-go as it comes, p99", &mut gaps.franz_go));
+    figures.extend(percentiles("Java as it comes, p50", "Java as it comes, p99", &mut gaps.java));
+    Ok(figures)
+}
+
+/// So many faults are also seen by clients with their defaults, one of which is slow to try again.
+const USUAL: usize = 10;
+/// Every third fault hits a leader that is the active controller as well.
+const EACH_WITH_CONTROLLER: usize = 3;
+
+fn one(
+    cluster: &mut Cluster,
+    probe: &mut Probe,
+    clients: Option<&mut Probe>,
+    with_controller: bool,
+    fault: Fault,
+    gaps: &mut Gaps,
+) -> Result<()> {
+    let settle = if clients.is_some() { "settle all" } else { "settle" };
+    let mut settled = probe.ask(settle, "settled")?;
+    if with_controller {
+        probe.ask("gather", "gathered")?;
+        settled = probe.ask(settle, "settled")?;
+    }
+    let [leader, controller] = settled[..] else { bail!("not two nodes: {settled:?}") };
+    let mut clients = clients;
+    if let Some(java) = &mut clients {
+        java.ask("settle", "settled")?;
+    }
+    let node = cluster.nodes.node(usize::try_from(leader)?)?;
+    let since = now_nanos()?;
+    match fault {
+        Fault::Kill => node.kill(),
+        Fault::Hang { .. } => node.subject().context("not running")?.process.hold(true)?,
+    }
+    let killed = format!("killed {since}");
+    if let Some(java) = &mut clients {
+        java.tell(&killed)?;
+    }
+    let gap = probe.ask(&killed, "gap")?;
+    println!("    node {leader}, active controller {controller}: {:?} us", gap);
+    if leader == controller { &mut gaps.with_controller } else { &mut gaps.leader }.extend(gap);
+    if let Some(java) = clients {
+        gaps.franz_go.extend(probe.ask(&format!("usual {since}"), "gap")?);
+        gaps.java.extend(java.heard("gap")?);
+    }
+    let node = cluster.nodes.node(usize::try_from(leader)?)?;
+    match fault {
+        Fault::Kill => node.start(),
+        Fault::Hang { .. } => node.subject().context("not running")?.process.hold(false),
+    }
+}
+
+/// Each node is stopped as an operator does, started, and back in sync before the next.
+pub fn rolling(bench: &Bench, party: Party) -> Result<Vec<Figure>> {
+    let Some(kind) = party.kind() else { return Ok(Vec::new()) };
+    let mut cluster = Cluster::start(bench, kind, &[])?;
+    cluster.create(bench, 1, 100)?;
+    let mut probe = probe(bench, &cluster, 100)?;
+    probe.ask("settle", "settled")?;
+    thread::sleep(Duration::from_secs(2));
+    probe.ask("pause", "pause")?;
+    for index in 0..cluster.nodes.0.len() {
+        let node = cluster.nodes.0.get_mut(index).context("no such node")?;
+        node.stop()?;
+        node.start()?;
+        probe.ask("settle", "settled")?;
+    }
+    let pauses = probe.ask("pause", "pause")?;
+    let [quick, usual] = pauses[..] else { bail!("not two times: {pauses:?}") };
+    drop(probe);
+    cluster.stop()?;
+    Ok(vec![
+        less("longest pause, tried every 10 ms", quick as f64 / 1000.0, "ms"),
+        less("longest pause, franz-go as it comes", usual as f64 / 1000.0, "ms"),
+    ])
+}
+
+pub fn probe(bench: &Bench, cluster: &Cluster, partitions: u64) -> Result<Probe> {
+    let mut command = std::process::Command::new(&bench.load_client);
+    command
+        .arg("probe")
+        .args(["--bootstrap", &cluster.bootstrap()])
+        .arg(format!("--partitions={partitions}"));
+    Probe::start(command)
+}
+
+fn java_probe(cluster: &Cluster) -> Result<Probe> {
+    let mut command = std::process::Command::new("java");
+    let logging = root().join("compat/java/log4j2.properties");
+    command
+        .args(["-Xmx200m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
+        .arg(format!("-Dlog4j2.configurationFile={}", logging.display()))
+        .args(["-cp", &install::kafka_class_path()?])
+        .arg(root().join("bench/java/Probe.java"))
+        .args([&cluster.bootstrap(), "bench", "0"]);
+    Probe::start(command)
+}
