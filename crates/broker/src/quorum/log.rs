@@ -64,9 +64,11 @@ impl MetadataLog {
         reserve.fill();
         let snapshots = snapshot::list(&*file_system, &directory)?;
         if let Some(latest) = snapshots.last()
-            && latest.end_offset > log.end_offset()
+            && (latest.epoch, latest.end_offset)
+                > (log.latest_epoch().unwrap_or(LeaderEpoch(0)), log.end_offset())
         {
-            // a crash after a download: the snapshot is there, the log was not cleared yet
+            // a crash after a download: the snapshot is there, the log was not cleared yet. A longer log of earlier
+            // epochs counts too: its tail was never committed, and a leader would name this snapshot for ever
             log.truncate_fully_and_start_at(latest.end_offset, now_ms).map_err(failed)?;
         }
         let covered = snapshots.last().is_some_and(|latest| latest.end_offset >= log.start_offset());
@@ -330,5 +332,46 @@ impl RaftLog for MetadataLog {
             self.file_system.remove_file(&self.snapshot_path(old))?;
         }
         Ok(content.controls)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use platform::memory::MemoryFileSystem;
+    use types::NodeId;
+
+    use super::*;
+
+    /// A log of four records of epoch 2 beside a snapshot: (its end, its epoch), then where the opened log is.
+    #[test]
+    fn a_newer_snapshot_clears_the_log() {
+        let rows = [
+            ((2, 2), (0, 4)),
+            ((4, 2), (0, 4)),
+            ((9, 2), (9, 9)),
+            ((9, 3), (9, 9)),
+            // a download that replaces a tail of an epoch that lost
+            ((2, 3), (2, 2)),
+            ((4, 1), (0, 4)),
+        ];
+        for ((end, epoch), expected) in rows {
+            let disk: Arc<dyn FileSystem> = Arc::new(MemoryFileSystem::new(1));
+            let root = Path::new("/data");
+            disk.create_directory_all(root).unwrap();
+            let open = || MetadataLog::open(Arc::clone(&disk), root, LogConfig::default(), 1).unwrap();
+            let mut log = open();
+            log.assign_epoch_start(LeaderEpoch(2)).unwrap();
+            let record =
+                ControlRecord::LeaderChange { leader: NodeId(1), voters: Vec::new(), granting: Vec::new() };
+            for _ in 0..4 {
+                log.append_control(LeaderEpoch(2), 1, std::slice::from_ref(&record)).unwrap();
+            }
+            log.close().unwrap();
+            let id = SnapshotId { end_offset: Offset(end), epoch: LeaderEpoch(epoch) };
+            log.add_snapshot(id, b"").unwrap();
+            drop(log);
+            let log = open();
+            assert_eq!((log.start_offset().0, log.end_offset().0), expected, "{id:?}");
+        }
     }
 }

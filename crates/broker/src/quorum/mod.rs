@@ -210,6 +210,10 @@ impl Quorum {
             let before = (self.applied, self.published, self.waiting.len(), self.own.state());
             for output in outputs {
                 self.on_output(output, turn);
+                if self.is_failed {
+                    // a vote that could not be written down must not be told: this process ends, but not at once
+                    return;
+                }
             }
             self.apply_committed(turn);
             self.claim(turn);

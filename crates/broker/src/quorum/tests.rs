@@ -13,7 +13,7 @@ use protocol::messages::create_topics_request::{CreatableTopic, CreateTopicsRequ
 use protocol::messages::delete_topics_request::DeleteTopicsRequest;
 use protocol::{ApiKey, ErrorCode, Request, RequestHeader, Response, ResponseHeader, Str, Writer};
 use raft::{Endpoint, ReplicaKey, VersionRange, Voter};
-use types::{NodeId, Uuid};
+use types::{LeaderEpoch, NodeId, Offset, Uuid};
 
 use super::format::{FormatOptions, InitialVoters, bootstrap, format};
 use super::{Quorum, QuorumOptions};
@@ -447,6 +447,36 @@ fn the_controllers_listener_answers_in_order() {
     node.step(Event::ReadMetrics);
     let refused = (ApiKey::DescribeCluster, ErrorCode::MismatchedEndpointType.code());
     assert_eq!(node.errors, [(refused, 1)], "as the metrics count it");
+}
+
+#[test]
+fn a_vote_that_cannot_be_written_is_not_told() {
+    let file_system = Arc::new(MemoryFileSystem::new(1));
+    format_directory(&*file_system);
+    let mut node = Node::start(&file_system, 1, 1);
+    let connection = ConnectionId(7);
+    let address = "127.0.0.1:1".parse().unwrap();
+    node.step(Event::ConnectionOpened { connection, listener: ListenerId(1), peer: address, local: address });
+    let vote = raft::VoteRequest {
+        candidate: ReplicaKey::new(NodeId(2), directory_id()),
+        epoch: LeaderEpoch(50),
+        last_epoch: LeaderEpoch(49),
+        last_offset: Offset(1000),
+        pre_vote: false,
+        voter: Some(ReplicaKey::new(NodeId(1), directory_id())),
+    };
+    let request = super::wire_requests::to_wire(raft::Request::Vote(vote), "AAAAAAAAAAAAAAAAAAAAAw", 1000);
+    let mut writer = Writer::new();
+    let header =
+        RequestHeader { api_key: ApiKey::Vote.code(), api_version: 2, correlation_id: 1, client_id: None };
+    header.encode(&mut writer).unwrap();
+    request.encode(2, &mut writer).unwrap();
+    file_system.break_path(Path::new("/data/__cluster_metadata-0"));
+    let mut effects = Vec::new();
+    let event = Event::Frame { connection, bytes: writer.into_bytes().unwrap() };
+    node.quorum.step(time(node.now_ms), event, &mut effects);
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Fatal { .. })), "{effects:?}");
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::Reply { .. })), "{effects:?}");
 }
 
 fn describe_quorum() -> protocol::messages::DescribeQuorumRequest {
