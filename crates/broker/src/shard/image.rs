@@ -148,6 +148,7 @@ impl Shard {
         let config = Arc::new(self.cluster.log_config(name));
         let for_log = Arc::new(log_config(&config, i64::from(self.node.settings.producer_id_expiration_ms)));
         let found = self.found_logs.remove(&id);
+        let was_found = found.is_some();
         let index = found.as_ref().map(|found| found.directory).or_else(|| self.directory_for(directory));
         let Some(index) = index.filter(|index| !self.disk.failed.contains(index)) else { return false };
         let directories = self.directories.clone();
@@ -171,8 +172,10 @@ impl Shard {
         };
         match opened {
             Ok(log) => {
-                let high_watermark =
-                    started.points.high_watermarks.get(&partition).copied().unwrap_or(Offset::ZERO);
+                // of a log that was made now, the file of the start can tell only of another of that name
+                let checkpointed =
+                    was_found.then(|| started.points.high_watermarks.get(&partition).copied()).flatten();
+                let high_watermark = checkpointed.unwrap_or(Offset::ZERO);
                 let name = protocol::Str::from(name);
                 let log = ReplicaLog(log);
                 let lag_max_ms = u64::try_from(self.node.settings.replica_lag_time_max_ms).unwrap_or(0);

@@ -25,9 +25,6 @@ type Line = (Arc<str>, i32, i64);
 const KINDS: [CheckpointKind; 3] =
     [CheckpointKind::RecoveryPoint, CheckpointKind::LogStart, CheckpointKind::HighWatermark];
 
-/// A line about a deleted topic in these would be believed of its next namesake.
-const DELETED_FROM: [CheckpointKind; 2] = [CheckpointKind::LogStart, CheckpointKind::RecoveryPoint];
-
 impl Shard {
     fn slots(&self) -> Vec<Slot> {
         self.partitions.all_slots().collect()
@@ -103,9 +100,9 @@ impl Shard {
         self.tell_checkpoint(turn, kind, false, true, false);
     }
 
-    /// Topics were deleted: what the files say of them goes too.
+    /// Topics were deleted: what the files say of them goes too, or it would be believed of the next of the same name.
     pub(super) fn forget_in_checkpoints(&mut self, turn: &mut Turn) {
-        for kind in DELETED_FROM {
+        for kind in KINDS {
             self.checkpoint_at_once(turn, kind);
         }
     }
@@ -195,7 +192,7 @@ impl Shard {
     /// Shard 0: every shard has said what it has without what this image has deleted, and no file is being written.
     pub(super) fn is_forgotten(&self, image_offset: i64) -> bool {
         let shards = (0..self.node.shards.max(1)).map(ShardId);
-        let mut parts = shards.flat_map(|shard| DELETED_FROM.map(|kind| (kind, shard)));
+        let mut parts = shards.flat_map(|shard| KINDS.map(|kind| (kind, shard)));
         let said =
             |key| self.checkpoints.parts.get(&key).is_some_and(|part| part.image_offset >= image_offset);
         parts.all(said) && !self.disk.writes_files()

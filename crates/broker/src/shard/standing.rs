@@ -23,8 +23,9 @@ pub struct Standing<'a> {
 }
 
 impl Shard {
+    /// Those on a failed disk too: others may have been told how far they went just before.
     pub fn standings(&self) -> impl Iterator<Item = Standing<'_>> {
-        self.partitions.iter().filter(|partition| !partition.offline).map(Partition::standing)
+        self.partitions.iter().map(Partition::standing)
     }
 }
 
