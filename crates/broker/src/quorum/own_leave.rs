@@ -23,9 +23,11 @@ pub(super) enum Leaving {
         heard_by: u64,
         give_up_at: u64,
     },
-    /// Granted; the records are at this offset or below.
+    /// Granted by this node's own controller; the records are at this offset or below. They may never be committed: other
+    /// voters may be stopping too.
     Granted {
         offset: i64,
+        give_up_at: u64,
     },
     Done,
 }
@@ -59,17 +61,22 @@ impl Quorum {
     pub(super) fn poll_leaving(&mut self, turn: &mut Turn<'_>) {
         let now = turn.now.monotonic_us;
         match self.own.leaving {
+            Leaving::Granted { offset, .. } if self.applied.0 > offset => self.end_leaving(turn),
             Leaving::Asking { heard_by, give_up_at, .. } if heard_by.min(give_up_at) <= now => {
-                let text = "the controller does not let this broker go: it stops all the same";
-                turn.log(Level::Warning, text.to_owned());
-                self.end_leaving(turn);
+                self.leave_unasked(turn);
             }
+            Leaving::Granted { give_up_at, .. } if give_up_at <= now => self.leave_unasked(turn),
             Leaving::Asking { ask_at, .. } if ask_at <= now && self.active.is_some() => {
                 self.ask_own_controller_to_leave(turn);
             }
-            Leaving::Granted { offset } if self.applied.0 > offset => self.end_leaving(turn),
             _ => {}
         }
+    }
+
+    fn leave_unasked(&mut self, turn: &mut Turn<'_>) {
+        let text = "the controller does not let this broker go: it stops all the same";
+        turn.log(Level::Warning, text.to_owned());
+        self.end_leaving(turn);
     }
 
     fn ask_own_controller_to_leave(&mut self, turn: &mut Turn<'_>) {
@@ -83,7 +90,8 @@ impl Quorum {
         if let Some((reply, offset)) = self.append(outcome, turn) {
             self.heard_while_leaving(turn);
             if reply.should_shut_down {
-                self.own.leaving = Leaving::Granted { offset };
+                let give_up_at = turn.now.monotonic_us.saturating_add(SILENCE_US);
+                self.own.leaving = Leaving::Granted { offset, give_up_at };
             }
         }
     }
@@ -110,6 +118,7 @@ impl Quorum {
                 let ask_at = if self.active.is_some() { ask_at } else { u64::MAX };
                 Some(ask_at.min(heard_by).min(give_up_at))
             }
+            Leaving::Granted { give_up_at, .. } => Some(give_up_at),
             _ => None,
         }
     }
