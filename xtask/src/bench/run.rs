@@ -54,8 +54,8 @@ impl Sizes {
             reloaded_commits: 10_000_000,
             recovery_bytes: recovery_gib << 30,
             kills: 200,
-            kafka_kills: 4,
-            hangs: 3,
+            kafka_kills: 3,
+            hangs: 2,
             large_topics: 10,
         }
     }

@@ -57,8 +57,8 @@ pub fn measure(bench: &Bench, party: Party, partitions: u64, fault: Fault) -> Re
         let with_controller = index % EACH_WITH_CONTROLLER == 0;
         one(&mut cluster, &mut probe, clients, with_controller, fault, &mut gaps)?;
     }
-    drop((probe, java));
-    cluster.stop()?;
+    // killed, not stopped: the last victim has just begun again
+    drop((probe, java, cluster));
     let mut figures = percentiles("leader, p50", "leader, p99", &mut gaps.leader);
     let both = ("leader and controller, p50", "leader and controller, p99");
     figures.extend(percentiles(both.0, both.1, &mut gaps.with_controller));
@@ -132,8 +132,7 @@ pub fn rolling(bench: &Bench, party: Party) -> Result<Vec<Figure>> {
     }
     let pauses = probe.ask("pause", "pause")?;
     let [quick, usual] = pauses[..] else { bail!("not two times: {pauses:?}") };
-    drop(probe);
-    cluster.stop()?;
+    drop((probe, cluster));
     Ok(vec![
         less("longest pause, tried every 10 ms", quick as f64 / 1000.0, "ms"),
         less("longest pause, franz-go as it comes", usual as f64 / 1000.0, "ms"),
