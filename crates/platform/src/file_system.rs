@@ -52,6 +52,19 @@ pub trait FileSystem: Send + Sync + Debug {
             result => result,
         }
     }
+    /// Makes every file and name below this directory last, one by one where the system cannot do it at once. What
+    /// else its volume holds may be waited for too.
+    fn sync_everything(&self, path: &Path) -> io::Result<()> {
+        for entry in self.read_directory(path)? {
+            let inner = path.join(&entry.name);
+            if entry.is_directory {
+                self.sync_everything(&inner)?;
+            } else {
+                self.open(&inner, OpenMode::Read)?.sync()?;
+            }
+        }
+        self.sync_directory(path)
+    }
     /// Exclusive for the process; `WouldBlock` where another holds it.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Lock>>;
     /// Total and usable bytes of the volume that holds the path.

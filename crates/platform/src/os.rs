@@ -97,6 +97,10 @@ impl FileSystem for OsFileSystem {
         fs::File::open(path)?.sync_all()
     }
 
+    fn sync_everything(&self, path: &Path) -> io::Result<()> {
+        Ok(rustix::fs::syncfs(fs::File::open(path)?)?)
+    }
+
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Lock>> {
         let file = fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
         // flock keeps out a second holder, in this process too; the record lock is the one that Java takes,

@@ -118,3 +118,17 @@ fn locks_times_and_space() {
         assert!(total > 0 && usable <= total);
     });
 }
+
+#[test]
+fn syncing_everything() {
+    on_both(|system, root| {
+        let inner = root.join("t-0");
+        system.create_directory_all(&inner).unwrap();
+        let file = system.open(&inner.join("a"), OpenMode::CreateNew).unwrap();
+        file.write_at(&mut [IoSlice::new(b"content")], 0).unwrap();
+        system.sync_everything(root).unwrap();
+        assert_eq!(system.read(&inner.join("a")).unwrap(), b"content");
+        let missing = system.sync_everything(&root.join("none")).unwrap_err();
+        assert_eq!(missing.kind(), ErrorKind::NotFound);
+    });
+}

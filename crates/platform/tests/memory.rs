@@ -190,3 +190,26 @@ fn one_seed_gives_one_run() {
     assert_ne!(run(5), run(6));
     assert_eq!(run(5).0[1].to_string(), "sync /a");
 }
+
+#[test]
+fn everything_below_a_directory_is_synced_at_once() {
+    let system = MemoryFileSystem::new(1);
+    system.create_directory_all(Path::new("/logs/t-0")).unwrap();
+    system.sync_directory(Path::new(ROOT)).unwrap();
+    let paths = [Path::new("/logs/point"), Path::new("/logs/t-0/0.log")];
+    for path in paths {
+        put(&system.open(path, OpenMode::CreateNew).unwrap(), 0, b"content");
+    }
+    system.sync_everything(Path::new("/logs")).unwrap();
+    put(&system.open(paths[0], OpenMode::ReadWrite).unwrap(), 0, b"CONTENT");
+    system.crash_keeping_nothing();
+    paths.iter().for_each(|path| assert_eq!(system.read(path).unwrap(), b"content"));
+
+    put(&system.open(paths[1], OpenMode::ReadWrite).unwrap(), 0, b"CONTENT");
+    let before = system.changes();
+    system.sync_everything(Path::new("/logs")).unwrap();
+    for change in 0..system.changes() - before {
+        system.plan_fault(change, Fault::Error);
+        assert!(system.sync_everything(Path::new("/logs")).is_err(), "change {change}");
+    }
+}

@@ -25,6 +25,9 @@ type Line = (Arc<str>, i32, i64);
 const KINDS: [CheckpointKind; 3] =
     [CheckpointKind::RecoveryPoint, CheckpointKind::LogStart, CheckpointKind::HighWatermark];
 
+/// Logs of a directory that a stop syncs one by one; more of them are synced with the whole directory.
+const SYNCED_ALONE: usize = 16;
+
 impl Shard {
     fn slots(&self) -> Vec<Slot> {
         self.partitions.all_slots().collect()
@@ -243,16 +246,7 @@ impl Shard {
             return;
         }
         self.stop_following(turn);
-        let mut not_closed = Vec::new();
-        for slot in self.slots() {
-            let Some(partition) = self.partitions.at_mut(slot).filter(|partition| !partition.offline) else {
-                continue;
-            };
-            if let Err(error) = partition.log.0.close(turn.now.wall_ms) {
-                not_closed.push(partition.directory);
-                self.on_log_error(turn, slot, &error);
-            }
-        }
+        let mut not_closed = self.close_logs(turn);
         not_closed.extend(self.sync_names_at_the_end(turn));
         not_closed.into_iter().for_each(|directory| self.stop_uncleanly(turn, directory));
         KINDS.into_iter().for_each(|kind| self.checkpoint(turn, kind, true));
@@ -266,6 +260,38 @@ impl Shard {
         if self.id != ShardId(0) {
             turn.effects.push(Effect::Stopped);
         }
+    }
+
+    /// Where many logs of a directory have something to sync, the rest of them is synced with the directory as a
+    /// whole. Gives the directories with a log that is not closed.
+    fn close_logs(&mut self, turn: &mut Turn) -> Vec<DirectoryIndex> {
+        let mut not_closed = Vec::new();
+        let mut synced: BTreeMap<DirectoryIndex, usize> = BTreeMap::new();
+        for slot in self.slots() {
+            let Some(partition) = self.partitions.at_mut(slot).filter(|partition| !partition.offline) else {
+                continue;
+            };
+            let directory = partition.directory;
+            let Some(started) = self.directories.get(directory) else { continue };
+            let closed = partition.log.0.close_with(turn.now.wall_ms, |plan| {
+                let count = synced.entry(directory).or_default();
+                *count += usize::from(!plan.is_empty());
+                if *count > SYNCED_ALONE { Ok(()) } else { started.directory.sync(plan) }
+            });
+            if let Err(error) = closed {
+                not_closed.push(directory);
+                self.on_log_error(turn, slot, &error);
+            }
+        }
+        synced.retain(|directory, count| *count > SYNCED_ALONE && !self.disk.failed.contains(directory));
+        for started in synced.into_keys() {
+            let result = self.directories.get(started).map(|started| started.directory.sync_everything());
+            if let Some(Err(error)) = result {
+                not_closed.push(started);
+                turn.log(Level::Error, error.to_string());
+            }
+        }
+        not_closed
     }
 
     /// A log of the directory is not closed (the disk may be full): its next start must not believe that it is.

@@ -8,7 +8,7 @@ use types::{Offset, TopicPartition, Uuid};
 use super::LogDirectory;
 use crate::config::LogConfig;
 use crate::error::{At, Error, Result};
-use crate::log::{Log, LogOptions, Opened};
+use crate::log::{FlushPlan, Log, LogOptions, Opened};
 use crate::names::{DirectoryKind, LOG, parse_partition_directory, partition_directory};
 use crate::partition_metadata;
 
@@ -196,6 +196,17 @@ impl LogDirectory {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
             removed => removed.at(|| path.to_owned()),
         }
+    }
+
+    /// Syncs what the plan of one of its logs names.
+    pub fn sync(&self, plan: &FlushPlan) -> Result<()> {
+        plan.run(&*self.file_system)
+    }
+
+    /// Makes all that was written below this directory last. Never tried again.
+    pub fn sync_everything(&self) -> Result<()> {
+        let failed = |error| Error::DirectoryFailed { path: self.path.clone(), error };
+        self.file_system.sync_everything(&self.path).map_err(failed)
     }
 
     /// Makes the names in this directory last: renames, new partitions.

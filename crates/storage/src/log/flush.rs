@@ -34,6 +34,10 @@ pub struct FlushPlan {
 }
 
 impl FlushPlan {
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty() && self.directories.is_empty()
+    }
+
     /// Syncs everything. Blocks; for a disk worker. Never tried again.
     pub fn run(&self, file_system: &dyn FileSystem) -> Result<()> {
         let failed = |error| Error::DirectoryFailed { path: self.log_directory.clone(), error };
@@ -173,6 +177,12 @@ impl Log {
     /// Everything is written and synced as a clean stop needs it; the caller then writes checkpoints and the
     /// clean-shutdown file.
     pub fn close(&mut self, now_ms: i64) -> Result<()> {
+        let file_system = Arc::clone(&self.place.file_system);
+        self.close_with(now_ms, |plan| plan.run(&*file_system))
+    }
+
+    /// As `close`, synced by the caller: at once, or with the whole log directory before any checkpoint is written.
+    pub fn close_with(&mut self, now_ms: i64, sync: impl FnOnce(&FlushPlan) -> Result<()>) -> Result<()> {
         let place = &self.place;
         let active = self.segments.back_mut().expect("a log has a segment");
         if active.has_surplus() {
@@ -192,7 +202,7 @@ impl Log {
             (self.unsynced_names, self.unsynced_directory, self.unsynced_before) = (true, true, true);
         }
         let plan = self.plan(now_ms, true)?;
-        plan.run(&*self.place.file_system)?;
+        sync(&plan)?;
         self.flushed(plan.to);
         self.segments.iter_mut().for_each(|segment| segment.close());
         Ok(())
