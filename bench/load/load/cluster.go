@@ -169,6 +169,7 @@ func (w *writer) longestPause() (time.Duration, error) {
 //	settle         waits until all replicas are in sync and the first client is answered; prints "settled LEADER CONTROLLER"
 //	settle all     the same for both clients
 //	gather         makes the active controller's node the partition's leader; prints "gathered NODE"
+//	part           makes another node than the active controller's its leader; prints "parted NODE"
 //	killed NANOS   waits for the first client's next answer from now on; prints "gap MICROS", counted from NANOS
 //	usual NANOS    the same for the second client
 //	change         tries to change the metadata every 10 ms until it is done; prints "changed NANOS", when that was
@@ -223,8 +224,11 @@ func obey(ctx context.Context, s settings, command, argument string, quick, usua
 		controller, err := activeController(ctx, control)
 		return fmt.Sprintf("settled %d %d", leader, controller), err
 	case "gather":
-		node, err := gather(ctx, s, control)
+		node, err := lead(ctx, s, control, true)
 		return fmt.Sprintf("gathered %d", node), err
+	case "part":
+		node, err := lead(ctx, s, control, false)
+		return fmt.Sprintf("parted %d", node), err
 	case "killed":
 		return gap(quick, argument)
 	case "usual":
@@ -253,8 +257,8 @@ func gap(w *writer, killed string) (string, error) {
 	return fmt.Sprintf("gap %d", answered.Sub(time.Unix(0, nanos)).Microseconds()), err
 }
 
-// gather makes the active controller's node the first replica of the partition, and its leader.
-func gather(ctx context.Context, s settings, c *kgo.Client) (int32, error) {
+// lead makes the active controller's node the first replica of the partition, and its leader; or another one, where it is.
+func lead(ctx context.Context, s settings, c *kgo.Client, together bool) (int32, error) {
 	admin := kadm.NewClient(c)
 	for {
 		controller, err := activeController(ctx, c)
@@ -266,15 +270,18 @@ func gather(ctx context.Context, s settings, c *kgo.Client) (int32, error) {
 			return 0, err
 		}
 		partition := topics[s.topic].Partitions[int32(s.partition)]
-		if partition.Leader == controller {
-			return controller, nil
+		if (partition.Leader == controller) == together {
+			return partition.Leader, nil
 		}
-		replicas := []int32{controller}
+		var replicas, behind []int32
 		for _, replica := range partition.Replicas {
-			if replica != controller {
+			if (replica == controller) == together {
 				replicas = append(replicas, replica)
+			} else {
+				behind = append(behind, replica)
 			}
 		}
+		replicas = append(replicas, behind...)
 		var order kadm.AlterPartitionAssignmentsReq
 		order.Assign(s.topic, partition.Partition, replicas)
 		if _, err := admin.AlterPartitionAssignments(ctx, order); err != nil {

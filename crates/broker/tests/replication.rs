@@ -392,6 +392,31 @@ fn a_change_of_leader_does_not_wait_for_answers_that_are_held_back() {
     }
 }
 
+/// Two changes within 20 ms. A follower that has just given up its connection to the second's leader spares it for a while,
+/// but forgets nobody.
+#[test]
+fn changes_of_leader_one_after_the_other_are_not_held_back() {
+    for (first_leader, wait_ms) in [(2, 250), (3, 30)] {
+        let mut cluster = Cluster::new(3, 1);
+        let first = cluster.create_topic("u", &[1, 2, 3], &[]);
+        let second = cluster.create_topic("t", &[1, 2, 3], &[]);
+        // so that both fetch from everybody
+        cluster.create_topic("of-2", &[2, 1, 3], &[]);
+        cluster.create_topic("of-3", &[3, 1, 2], &[]);
+        cluster.pass(5000);
+        cluster.elect(first, first_leader, &[1, 2, 3]);
+        cluster.pass(20);
+        cluster.elect(second, 2, &[1, 2, 3]);
+        let client = cluster.connect(2, 0);
+        cluster.send(client, 10, produce_request(batch(&["a"]), -1, 30_000));
+        cluster.pass(wait_ms / 2);
+        let early = cluster.take_reply(client);
+        assert_eq!(early.is_some(), first_leader != 2, "{first_leader}: {early:?}");
+        cluster.pass(wait_ms / 2);
+        assert_eq!(produced(early.or(cluster.take_reply(client))).error_code, 0, "{first_leader}");
+    }
+}
+
 #[test]
 fn consumers_are_sent_to_the_replica_in_their_rack() {
     let settings = Settings { replica_selector_rack_aware: true, ..Settings::default() };

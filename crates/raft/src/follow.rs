@@ -12,6 +12,9 @@ use crate::message::{Destination, FetchRequest, FetchSnapshotRequest, Fetched, R
 use crate::role::{Follower, Role};
 
 const FETCH_WAIT_MS_MAX: i32 = 500;
+/// After a voter has found the leader gone. The others find it out in the same moment or the next, and none grants a
+/// pre-vote before.
+const GONE_GRACE_MS: u64 = 10;
 /// Between two voters that find the leader gone: longer than a round of votes takes.
 const GONE_STAGGER_MS: u64 = 50;
 
@@ -134,7 +137,8 @@ impl Raft {
             && role.has_fetched
         {
             role.has_fetched = false;
-            role.fetch_deadline = role.fetch_deadline.min(turn.now + GONE_STAGGER_MS * rank as u64);
+            let wait = GONE_GRACE_MS + GONE_STAGGER_MS * rank as u64;
+            role.fetch_deadline = role.fetch_deadline.min(turn.now + wait);
         }
     }
 

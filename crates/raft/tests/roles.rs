@@ -204,7 +204,13 @@ fn run(row: &str) -> String {
     let mut result = Ok(());
     match words[0] {
         "wait" => node.wait(),
-        "gone" => result = node.step(Input::Gone(NodeId(number(words[1])))),
+        "gone" => {
+            result = node.step(Input::Gone(NodeId(number(words[1]))));
+            if let Some(ms) = after(&words, "after") {
+                node.now_ms += u64::from(number(ms).unsigned_abs());
+                node.step(Input::Tick).unwrap();
+            }
+        }
         "granted" | "rejected" => {
             let from = number(words[1]);
             node = given(columns[0]);

@@ -1,6 +1,7 @@
 //! Requests to other nodes, as a value: an address book, one connection a peer, requests in their order with deadlines,
-//! a pause after each failure. It gives effects and takes the events of its own lane of connection ids; answers come
-//! back with the token that their request was sent with.
+//! a pause after each failure. A connection's life is taken off the pause after it: one that was of use is dialed anew
+//! at once, so that it is soon known whether anybody is there still. It gives effects and takes the events of its own
+//! lane of connection ids; answers come back with the token that their request was sent with.
 //!
 //! Of one peer: Idle -> Dialing -> Greeting (ApiVersions) -> Ready; any failure -> Paused -> Idle.
 
@@ -176,7 +177,7 @@ impl<T> PeerConnections<T> {
 
     pub fn on_frame(&mut self, now: Time, connection: ConnectionId, frame: Bytes, effects: &mut Vec<Effect>) {
         let Some((id, peer)) = self.find(connection) else { return };
-        let outcome = peer.on_frame(frame);
+        let outcome = peer.on_frame(now, frame);
         self.carry_out(now, id, outcome, effects);
         let Some(peer) = self.peers.get_mut(&id) else { return };
         let outcome = peer.write(&self.settings);
@@ -263,9 +264,10 @@ impl<T> PeerConnections<T> {
 
     fn fail(&mut self, now: Time, id: NodeId, reason: &str, failure: Failure, effects: &mut Vec<Effect>) {
         let Some(mut peer) = self.peers.remove(&id) else { return };
+        let lasted_us = peer.ready_us(now);
         self.drop_connection(&mut peer, effects);
         self.done.extend(peer.fail_all(id, failure));
-        let pause_us = self.pause_us(peer.failures);
+        let pause_us = self.pause_us(peer.failures).saturating_sub(lasted_us);
         if let Some(text) = peer.pause(now.monotonic_us.saturating_add(pause_us), id, reason) {
             effects.push(Effect::Log { level: crate::event::Level::Info, text });
         }

@@ -30,6 +30,7 @@ enum State {
     },
     Ready {
         connection: ConnectionId,
+        since_us: u64,
     },
 }
 
@@ -139,7 +140,7 @@ impl<T> Peer<T> {
                     Err(error) => Step::broken(error),
                 }
             }
-            State::Ready { connection } => self.write_requests(connection, settings),
+            State::Ready { connection, .. } => self.write_requests(connection, settings),
             _ => Step::nothing(),
         }
     }
@@ -165,14 +166,14 @@ impl<T> Peer<T> {
         step
     }
 
-    pub fn on_frame(&mut self, frame: Bytes) -> Step<T> {
+    pub fn on_frame(&mut self, now: Time, frame: Bytes) -> Step<T> {
         match self.state {
             State::Greeting { connection, deadline_us, version, correlation_id: Some(correlation_id) } => {
                 match frames::greeted(frame, version, correlation_id) {
                     Ok(Greeting::Versions(versions)) => {
                         self.versions = versions;
                         self.failures = 0;
-                        self.state = State::Ready { connection };
+                        self.state = State::Ready { connection, since_us: now.monotonic_us };
                         Step::nothing()
                     }
                     Ok(Greeting::Again(version)) => {
@@ -201,11 +202,19 @@ impl<T> Peer<T> {
         }
     }
 
+    /// How long the connection has been of use.
+    pub fn ready_us(&self, now: Time) -> u64 {
+        match self.state {
+            State::Ready { since_us, .. } => now.monotonic_us.saturating_sub(since_us),
+            _ => 0,
+        }
+    }
+
     pub fn take_connection(&mut self) -> Option<ConnectionId> {
         match std::mem::replace(&mut self.state, State::Idle) {
             State::Dialing { connection, .. }
             | State::Greeting { connection, .. }
-            | State::Ready { connection } => Some(connection),
+            | State::Ready { connection, .. } => Some(connection),
             State::Idle | State::Paused { .. } => None,
         }
     }

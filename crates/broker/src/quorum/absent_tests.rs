@@ -194,6 +194,22 @@ fn a_broker_that_has_another_connection_or_is_fenced_already_is_left_alone() {
     assert_eq!(node.images.last().expect("an image").1, end, "nothing is left to be decided");
 }
 
+/// A connection that this node has closed is no sign of life for ever.
+#[test]
+fn a_connection_that_was_closed_here_is_forgotten() {
+    let file_system = Arc::new(MemoryFileSystem::new(1));
+    format_directory(&*file_system);
+    let mut node = Node::start(&file_system, 1, 1);
+    let (first, second) = (ConnectionId(7), ConnectionId(8));
+    let epoch = node.join(first);
+    node.open(second);
+    assert!(!node.heartbeat(second, epoch, false));
+    node.step(Event::Frame { connection: first, bytes: bytes::Bytes::from_static(b"nonsense") });
+    assert!(node.dialed.is_empty());
+    node.step(Event::ConnectionClosed { connection: second });
+    assert_eq!(node.dialed.len(), 1);
+}
+
 /// What is not committed yet has nothing to do with this broker, which would be silent until it has its answer.
 #[test]
 fn a_heartbeat_is_answered_while_the_disk_is_busy() {

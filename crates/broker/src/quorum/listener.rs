@@ -122,7 +122,8 @@ impl Quorum {
                 Departure::Close => {
                     turn.effects.push(Effect::Close { connection: id });
                     self.connections.remove(&id);
-                    return;
+                    // the shell does not tell of what is closed here
+                    return self.speaker_closed(id, turn);
                 }
             }
         }

@@ -257,7 +257,7 @@ impl Quorum {
             None => format!("nobody leads the quorum in epoch {epoch}"),
         };
         turn.log(Level::Info, text);
-        self.remote.keep_only(leader, turn.effects);
+        self.remote.keep_only(turn.now, leader, turn.effects);
         if leader != Some(self.node.node_id) && self.active.take().is_some() {
             self.fail_waiting(turn);
             self.own.lost_controller();

@@ -18,7 +18,7 @@ use crate::peers::{Done, Failure, PeerConnections, PeerSettings};
 /// The broker's own requests have a connection of their own: a heartbeat must not wait behind a client's request.
 const OWN_LANE: u8 = 1;
 const FORWARDING_LANE: u8 = 2;
-const RETRY_US: u64 = 50_000;
+const RETRY_US: u64 = 20_000;
 /// After so long without an answer the client is told so.
 const GIVE_UP_US: u64 = 60_000_000;
 /// Kafka's `controller.socket.timeout.ms`.
@@ -89,11 +89,15 @@ impl Remote {
         self.forwarding.on_tick(now, effects);
     }
 
-    /// Another node leads, or nobody: what was asked of others has failed.
-    pub fn keep_only(&mut self, leader: Option<NodeId>, effects: &mut Vec<Effect>) {
+    /// Another node leads, or nobody: what was asked of others has failed, and is asked of a new leader at once.
+    pub fn keep_only(&mut self, now: Time, leader: Option<NodeId>, effects: &mut Vec<Effect>) {
         for peers in [&mut self.own, &mut self.forwarding] {
             let others: Vec<NodeId> = peers.known().filter(|id| Some(*id) != leader).collect();
             others.into_iter().for_each(|id| peers.forget(id, effects));
+        }
+        if leader.is_some() {
+            let waiting = self.pending.values_mut().filter_map(|one| one.send_us.as_mut());
+            waiting.for_each(|at| *at = now.monotonic_us.min(*at));
         }
     }
 
@@ -252,5 +256,36 @@ impl Quorum {
             Some(response) => self.answer(caller, response, turn),
             None => self.refuse(caller, turn),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::messages::BrokerHeartbeatRequest;
+
+    use super::*;
+
+    fn at(ms: u64) -> Time {
+        Time { monotonic_us: ms * 1000, wall_ms: ms as i64 }
+    }
+
+    #[test]
+    fn what_waits_is_asked_of_a_new_leader_at_once() {
+        let mut remote = Remote::new(NodeId(1), &mut Random::new(1));
+        let mut effects = Vec::new();
+        let request = Box::new(Request::BrokerHeartbeat(BrokerHeartbeatRequest::default()));
+        remote.add(at(0), Asker::Heartbeat, request);
+        let two = raft::Destination { id: NodeId(2), host: "two".into(), port: 9093 };
+        remote.send_due(at(0), &two, &mut effects);
+        assert!(remote.pending.values().all(|one| one.send_us.is_none()), "it is on its way");
+        remote.keep_only(at(1), None, &mut effects);
+        assert_eq!(remote.take_done().len(), 1);
+        for one in remote.pending.values_mut() {
+            one.send_us = Some(at(1).monotonic_us + RETRY_US);
+        }
+        remote.keep_only(at(2), None, &mut effects);
+        assert_eq!(remote.deadline(true), Some(at(1).monotonic_us + RETRY_US), "nobody leads");
+        remote.keep_only(at(3), Some(NodeId(3)), &mut effects);
+        assert_eq!(remote.deadline(true), Some(at(3).monotonic_us));
     }
 }

@@ -20,7 +20,7 @@ use crate::peers::{Done, PeerConnections, PeerSettings};
 
 /// Of connections to other brokers' listeners, among all that a shard dials.
 const LANE: u8 = 1;
-/// Connections are not given up for new partitions more often than this.
+/// The connection to a leader is not given up for new partitions more often than this.
 const HURRY_MS: i64 = 250;
 
 /// Connections to other brokers, and what is fetched through them.
@@ -31,8 +31,8 @@ pub(crate) struct Following {
     request_timeout_ms: u64,
     /// Fetchers that have got partitions while a request was under way.
     in_a_hurry: BTreeSet<NodeId>,
-    /// Monotonic time before which no connection is given up for them.
-    next_hurry_us: u64,
+    /// Monotonic time before which the connection to a leader is not given up for them again.
+    spared_until_us: BTreeMap<NodeId, u64>,
 }
 
 impl Following {
@@ -53,7 +53,7 @@ impl Following {
             },
             request_timeout_ms: ms(settings.replica_socket_timeout_ms),
             in_a_hurry: BTreeSet::new(),
-            next_hurry_us: 0,
+            spared_until_us: BTreeMap::new(),
         }
     }
 
@@ -65,7 +65,9 @@ impl Following {
             Some(wanted.max(self.peers.paused_until(now, fetcher.leader).unwrap_or(0)))
         };
         let fetchers = self.fetchers.values().filter_map(of);
-        fetchers.chain(self.peers.deadline()).min()
+        let spared_until = |leader: &NodeId| self.spared_until_us.get(leader).copied().unwrap_or(0);
+        let hurry = self.in_a_hurry.iter().map(spared_until);
+        fetchers.chain(self.peers.deadline()).chain(hurry).min()
     }
 }
 
@@ -153,17 +155,18 @@ impl Shard {
     /// A leader may hold back an answer for half a second, while producers wait for partitions that are new to this
     /// fetcher: it is asked anew on another connection, now and then.
     fn hurry(&mut self, turn: &mut Turn) {
-        let Following { peers, fetchers, in_a_hurry, next_hurry_us, .. } = &mut self.following;
+        let Following { peers, fetchers, in_a_hurry, spared_until_us, .. } = &mut self.following;
         if in_a_hurry.is_empty() {
             return;
         }
-        let leaders = std::mem::take(in_a_hurry);
-        if turn.now.monotonic_us < *next_hurry_us {
-            return;
-        }
-        *next_hurry_us = turn.after_ms(HURRY_MS);
+        spared_until_us.retain(|_, until| *until > turn.now.monotonic_us);
+        let (spared, leaders) =
+            std::mem::take(in_a_hurry).into_iter().partition(|leader| spared_until_us.contains_key(leader));
+        *in_a_hurry = spared;
+        let leaders: BTreeSet<NodeId> = leaders;
         let mut done = Vec::new();
         for leader in leaders {
+            spared_until_us.insert(leader, turn.after_ms(HURRY_MS));
             let Some(address) = peers.address(leader).cloned() else { continue };
             done.append(&mut peers.take_done());
             peers.forget(leader, turn.effects);
@@ -201,6 +204,8 @@ impl Shard {
     }
 
     fn on_fetcher_answer(&mut self, turn: &mut Turn, done: Done<()>) {
+        // its next request names them
+        self.following.in_a_hurry.remove(&done.peer);
         let Some(fetcher) = self.following.fetchers.get_mut(&done.peer) else { return };
         let now_us = turn.now.monotonic_us;
         let deliveries = match done.result {

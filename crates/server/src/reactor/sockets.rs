@@ -1,6 +1,6 @@
 //! What arrives on a connection: read, cut into frames, handed in; and the end of a connection.
 
-use broker::event::{ConnectionId, Event};
+use broker::event::{ActorId, ConnectionId, Event};
 use platform::Time;
 use rustix::event::epoll::{self, EventFlags};
 
@@ -70,6 +70,8 @@ impl<A: Actor> Reactor<A> {
                 tracing::debug!(peer = ?connection.socket.peer_addr(), "closed: {why}");
                 self.give_up(id);
             }
+            // a node's process has ended, which is to be known before the fetch that the quorum holds back is answered
+            Err(ReadEnd::Closed) if self.id == ActorId::Quorum => self.give_up(id),
             Err(ReadEnd::Closed) => self.stop_reading(id),
         }
     }

@@ -21,6 +21,10 @@ use crate::peers::Peers;
 /// Frames that one connection may have unanswered: fewer than are sent.
 const UNANSWERED_MAX: usize = 2;
 const FRAMES: u8 = 20;
+const SHARD: ActorId = ActorId::Shard(ShardId(0));
+
+/// Of a frame that is never answered.
+const HELD_BACK: u8 = 1;
 
 #[derive(Debug, PartialEq, Eq)]
 enum Seen {
@@ -39,7 +43,9 @@ impl Actor for Slow {
         match event {
             Event::Frame { connection, bytes } => {
                 self.seen.send(Seen::Frame(bytes[4])).unwrap();
-                self.unanswered.push_back((connection, bytes[1] == 0));
+                if bytes[1] != HELD_BACK {
+                    self.unanswered.push_back((connection, bytes[1] == 0));
+                }
             }
             Event::ConnectionClosed { .. } => self.seen.send(Seen::Closed).unwrap(),
             Event::Tick => match self.unanswered.pop_front() {
@@ -67,7 +73,7 @@ struct Running {
     thread: thread::JoinHandle<()>,
 }
 
-fn start() -> Running {
+fn start(id: ActorId) -> Running {
     let (own, inbox) = mailbox::mailbox::<Mail>().unwrap();
     let (seen_by, seen) = mpsc::channel();
     let mail = own.clone();
@@ -75,7 +81,7 @@ fn start() -> Running {
         let parts = Parts {
             actor: Slow { seen: seen_by, unanswered: VecDeque::new() },
             effects: Vec::new(),
-            id: ActorId::Shard(ShardId(0)),
+            id,
             clock: Clock::start(),
             settings: Settings {
                 frame_max: 1 << 20,
@@ -131,7 +137,7 @@ fn requests_of_a_peer_that_has_gone_are_carried_out() {
             sockopt::set_socket_linger(&socket, Some(std::time::Duration::ZERO)).unwrap();
         }),
     ] {
-        let running = start();
+        let running = start(SHARD);
         let mut client = connect(&running);
         client.write_all(&frames(0, FRAMES)).unwrap();
         // the loop has them before a reset can take them away
@@ -145,7 +151,7 @@ fn requests_of_a_peer_that_has_gone_are_carried_out() {
 
 #[test]
 fn a_peer_that_only_listens_gets_all_answers_before_the_end() {
-    let running = start();
+    let running = start(SHARD);
     let mut client = connect(&running);
     client.write_all(&frames(18, FRAMES)).unwrap();
     client.shutdown(Shutdown::Write).unwrap();
@@ -158,12 +164,25 @@ fn a_peer_that_only_listens_gets_all_answers_before_the_end() {
 
 #[test]
 fn nobody_waits_for_the_answer_of_a_peer_that_is_gone() {
-    let running = start();
+    let running = start(SHARD);
     let mut client = connect(&running);
     client.write_all(&frames(18, FRAMES)).unwrap();
     assert_eq!(running.seen.recv().unwrap(), Seen::Frame(0));
     // all answers are written to a socket that refuses them
     drop(client);
     assert_eq!(running.seen.iter().take(usize::from(FRAMES)).collect::<Vec<_>>(), &expected()[1..]);
+    stop(running);
+}
+
+/// Whoever speaks to the quorum is a node. One that has died is known by its connections, and a fetch of the metadata
+/// may be held back for half a second.
+#[test]
+fn a_connection_to_the_quorum_ends_before_its_fetch_is_answered() {
+    let running = start(ActorId::Quorum);
+    let mut client = connect(&running);
+    client.write_all(&frames(HELD_BACK, 1)).unwrap();
+    assert_eq!(running.seen.recv().unwrap(), Seen::Frame(0));
+    client.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(running.seen.recv().unwrap(), Seen::Closed);
     stop(running);
 }

@@ -69,7 +69,7 @@ pub fn measure(bench: &Bench, party: Party, partitions: u64, fault: Fault) -> Re
 
 /// So many faults are also seen by clients with their defaults, one of which is slow to try again.
 const USUAL: usize = 10;
-/// Every third fault hits a leader that is the active controller as well.
+/// Every third fault hits a leader that is the active controller as well, the others one that is not.
 const EACH_WITH_CONTROLLER: usize = 3;
 
 fn one(
@@ -81,11 +81,13 @@ fn one(
     gaps: &mut Gaps,
 ) -> Result<()> {
     let settle = if clients.is_some() { "settle all" } else { "settle" };
-    let mut settled = probe.ask(settle, "settled")?;
+    probe.ask(settle, "settled")?;
     if with_controller {
         probe.ask("gather", "gathered")?;
-        settled = probe.ask(settle, "settled")?;
+    } else {
+        probe.ask("part", "parted")?;
     }
+    let settled = probe.ask(settle, "settled")?;
     let [leader, controller] = settled[..] else { bail!("not two nodes: {settled:?}") };
     let mut clients = clients;
     if let Some(java) = &mut clients {
