@@ -206,9 +206,14 @@ impl Quorum {
     /// Does what follows from the event until nothing more does, then asks to be woken.
     fn settle(&mut self, turn: &mut Turn<'_>) {
         while !self.is_failed {
-            let outputs = std::mem::take(&mut self.outputs);
+            let mut outputs = std::mem::take(&mut self.outputs).into_iter().peekable();
             let before = (self.applied, self.published, self.waiting.len(), self.own.state());
-            for output in outputs {
+            while let Some(output) = outputs.next() {
+                // a state that nobody has seen gives way to the next: a vote in a new epoch is one write, not two
+                if matches!((&output, outputs.peek()), (Output::Persist { .. }, Some(Output::Persist { .. })))
+                {
+                    continue;
+                }
                 self.on_output(output, turn);
                 if self.is_failed {
                     // a vote that could not be written down must not be told: this process ends, but not at once

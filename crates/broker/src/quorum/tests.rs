@@ -449,11 +449,10 @@ fn the_controllers_listener_answers_in_order() {
     assert_eq!(node.errors, [(refused, 1)], "as the metrics count it");
 }
 
-#[test]
-fn a_vote_that_cannot_be_written_is_not_told() {
-    let file_system = Arc::new(MemoryFileSystem::new(1));
-    format_directory(&*file_system);
-    let mut node = Node::start(&file_system, 1, 1);
+/// A node, and a vote that a candidate of a new epoch asks it for.
+fn asked_for_a_vote(file_system: &Arc<MemoryFileSystem>) -> (Node, Event) {
+    format_directory(&**file_system);
+    let mut node = Node::start(file_system, 1, 1);
     let connection = ConnectionId(7);
     let address = "127.0.0.1:1".parse().unwrap();
     node.step(Event::ConnectionOpened { connection, listener: ListenerId(1), peer: address, local: address });
@@ -471,12 +470,33 @@ fn a_vote_that_cannot_be_written_is_not_told() {
         RequestHeader { api_key: ApiKey::Vote.code(), api_version: 2, correlation_id: 1, client_id: None };
     header.encode(&mut writer).unwrap();
     request.encode(2, &mut writer).unwrap();
+    let event = Event::Frame { connection, bytes: writer.into_bytes().unwrap() };
+    (node, event)
+}
+
+#[test]
+fn a_vote_that_cannot_be_written_is_not_told() {
+    let file_system = Arc::new(MemoryFileSystem::new(1));
+    let (mut node, event) = asked_for_a_vote(&file_system);
     file_system.break_path(Path::new("/data/__cluster_metadata-0"));
     let mut effects = Vec::new();
-    let event = Event::Frame { connection, bytes: writer.into_bytes().unwrap() };
     node.quorum.step(time(node.now_ms), event, &mut effects);
     assert!(effects.iter().any(|effect| matches!(effect, Effect::Fatal { .. })), "{effects:?}");
     assert!(!effects.iter().any(|effect| matches!(effect, Effect::Reply { .. })), "{effects:?}");
+}
+
+/// The new epoch and the vote in it.
+#[test]
+fn a_vote_in_a_new_epoch_is_written_once() {
+    let file_system = Arc::new(MemoryFileSystem::new(1));
+    let (mut node, event) = asked_for_a_vote(&file_system);
+    file_system.start_trace();
+    let mut effects = Vec::new();
+    node.quorum.step(time(node.now_ms), event, &mut effects);
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Reply { .. })), "{effects:?}");
+    let trace = file_system.take_trace();
+    let renames = trace.iter().filter(|call| call.operation == platform::memory::Operation::Rename);
+    assert_eq!(renames.count(), 1, "{trace:?}");
 }
 
 fn describe_quorum() -> protocol::messages::DescribeQuorumRequest {
