@@ -12,6 +12,7 @@ use rustix::event::epoll::EventFlags;
 use rustix::io::Errno;
 
 use crate::frames::FrameReader;
+use crate::gathering::Gathering;
 use crate::limits::Slot;
 use crate::output::{Output, Progress};
 
@@ -28,6 +29,7 @@ pub struct Connection {
     pub socket: TcpStream,
     pub output: Output,
     reader: FrameReader,
+    gathering: Gathering,
     /// Frames read but not yet handed in.
     waiting: VecDeque<Bytes>,
     /// Frames handed in and not yet answered.
@@ -96,6 +98,7 @@ impl Connection {
             socket,
             output: Output::default(),
             reader: FrameReader::default(),
+            gathering: Gathering::default(),
             waiting: Default::default(),
             unanswered: VecDeque::new(),
             frame_bytes: 0,
@@ -142,7 +145,18 @@ impl Connection {
         }
         self.frame_bytes += frames.iter().map(Bytes::len).sum::<usize>();
         self.waiting.extend(frames);
+        self.gathering.on_read(self.socket.as_fd(), self.reader.missing_of_frame());
         result
+    }
+
+    /// The socket gathers bytes that nobody has been told of.
+    pub fn gathers(&self) -> bool {
+        self.gathering.is_on()
+    }
+
+    /// Whatever has been gathered is told of.
+    pub fn stop_gathering(&mut self) {
+        self.gathering.stop(self.socket.as_fd());
     }
 
     /// True where more may be there.

@@ -120,6 +120,11 @@ impl FrameReader {
         self.expected.unwrap_or(LENGTH) - self.partial.len()
     }
 
+    /// What the frame that is arriving still misses, where its length is known.
+    pub fn missing_of_frame(&self) -> Option<usize> {
+        self.expected?.checked_sub(self.partial.len())
+    }
+
     pub fn is_empty(&self) -> bool {
         self.partial.is_empty() && self.expected.is_none()
     }

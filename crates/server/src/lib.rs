@@ -10,6 +10,7 @@ mod directories;
 mod disk;
 pub mod format;
 mod frames;
+mod gathering;
 mod http;
 mod limits;
 mod logging;

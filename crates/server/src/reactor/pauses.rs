@@ -5,6 +5,7 @@ use broker::event::Event;
 use platform::Time;
 
 use super::{Actor, Reactor, mark_dirty};
+use crate::connection::Connection;
 
 const SWEEP_US: u64 = 5_000_000;
 /// While the node holds as many bytes of requests as it may: a frame that gets nothing for so long is given up,
@@ -44,6 +45,7 @@ impl<A: Actor> Reactor<A> {
         let idle = self.connections.ids(|c| {
             now.monotonic_us.saturating_sub(c.last_active_us) > idle_us
                 && !c.starved
+                && !c.gathers()
                 && (c.unanswered.is_empty() || c.closing || !c.is_talking() || !c.output.is_empty())
         });
         for id in idle {
@@ -55,11 +57,17 @@ impl<A: Actor> Reactor<A> {
                 let since = |at: u64| now.monotonic_us.saturating_sub(at);
                 !c.is_between_frames()
                     && !c.is_dialed()
-                    && (since(c.last_active_us) > STALLED_US || since(c.begun_us) > SLOW_US)
+                    && (since(c.last_active_us) > STALLED_US && !c.gathers() || since(c.begun_us) > SLOW_US)
             });
             for id in slow {
                 self.complain(now, id, "its request does not come on while the node is short of memory");
                 self.closed(now, id);
+            }
+        }
+        // what a slow peer has sent is seen now, and judged at the next sweep
+        for id in self.connections.ids(Connection::gathers) {
+            if let Some(connection) = self.connections.get_mut(id) {
+                connection.stop_gathering();
             }
         }
         for id in self.connections.ids(|c| c.muted_until_us != 0 && c.muted_until_us <= now.monotonic_us) {

@@ -149,6 +149,43 @@ fn requests_of_a_peer_that_has_gone_are_carried_out() {
     }
 }
 
+/// A frame as the wire has it: its number, then as many bytes as it takes to have this size.
+fn frame_of(number: u8, size: usize) -> Vec<u8> {
+    let mut frame = (size as u32).to_be_bytes().to_vec();
+    frame.extend([0, 0, 0, 9, number]);
+    frame.resize(4 + size, 7);
+    frame
+}
+
+#[test]
+fn no_frame_waits_for_the_next_one_however_it_arrives() {
+    let running = start();
+    let mut client = connect(&running);
+    client.set_nodelay(true).unwrap();
+    let sizes = [700_000, 5, 64 << 10, 300_001, 256 << 10, 131_077, 6, 600_000, 65_541];
+    for (number, size) in (0u8..).zip(sizes) {
+        for piece in [usize::MAX, 1, 1000, 65_535, size - 1] {
+            let bytes = frame_of(number, size);
+            // the first pieces only: most of a large frame comes as it comes
+            let (first, rest) = bytes.split_at(bytes.len().min(piece.saturating_mul(3)));
+            first.chunks(piece.min(first.len())).for_each(|piece| client.write_all(piece).unwrap());
+            client.write_all(rest).unwrap();
+            assert_eq!(running.seen.recv().unwrap(), Seen::Frame(number), "{size} in pieces of {piece}");
+        }
+    }
+    stop(running);
+}
+
+#[test]
+fn a_peer_that_goes_in_the_midst_of_a_large_frame_is_closed() {
+    let running = start();
+    let mut client = connect(&running);
+    client.write_all(&frame_of(1, 500_000)[..200_000]).unwrap();
+    drop(client);
+    assert_eq!(running.seen.recv().unwrap(), Seen::Closed);
+    stop(running);
+}
+
 #[test]
 fn a_peer_that_only_listens_gets_all_answers_before_the_end() {
     let running = start(SHARD);
