@@ -213,20 +213,20 @@ impl<'a> Judge<'a> {
     }
 
     fn check<S: RecordSource>(&self, mut source: S) -> Result<Checked, RecordError> {
-        let mut checked = Checked { max_timestamp: NO_TIMESTAMP, renumber: false, refused: Vec::new() };
+        let (mut max_timestamp, mut renumber, mut refused) = (NO_TIMESTAMP, false, Vec::new());
         for index in 0..self.record_count {
             let shape = source.walk_record()?;
             let created = self.base_timestamp.wrapping_add(shape.timestamp_delta);
             let timestamp = self.append_time.unwrap_or(created);
             if self.suspect(&shape, timestamp) {
                 let fault = self.fault(&shape, timestamp);
-                checked.refused.extend(fault.map(|fault| RecordRefusal { index, fault }));
+                refused.extend(fault.map(|fault| RecordRefusal { index, fault }));
             }
-            checked.max_timestamp = checked.max_timestamp.max(timestamp);
-            checked.renumber |= shape.offset_delta != index;
+            max_timestamp = max_timestamp.max(timestamp);
+            renumber |= shape.offset_delta != index;
         }
         source.finish()?;
-        Ok(checked)
+        Ok(Checked { max_timestamp, renumber, refused })
     }
 
     /// Whether a second look is needed: nearly never, so this is all that an ordinary record costs.
