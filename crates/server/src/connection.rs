@@ -170,7 +170,7 @@ impl Connection {
         if let Some(mut direct) = self.reader.direct() {
             let spare = direct.spare();
             if spare.len() >= DIRECT_MIN {
-                let room = spare.len();
+                let (room, whole) = (spare.len(), frames.len());
                 let count = match rustix::io::read(socket, spare) {
                     Ok((filled, _)) => filled.len(),
                     Err(error) => return interrupted(error),
@@ -180,7 +180,8 @@ impl Connection {
                 }
                 // SAFETY: the read filled that many
                 unsafe { direct.filled(count, frame_max, frames) }.map_err(ReadEnd::Refused)?;
-                return Ok(count == room);
+                // a large frame that is whole is worked on while the processor's caches have it
+                return Ok(count == room && frames.len() == whole);
             }
         }
         match rustix::io::read(socket, &mut *scratch) {
