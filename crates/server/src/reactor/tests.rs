@@ -159,7 +159,7 @@ fn frame_of(number: u8, size: usize) -> Vec<u8> {
 
 #[test]
 fn no_frame_waits_for_the_next_one_however_it_arrives() {
-    let running = start();
+    let running = start(SHARD);
     let mut client = connect(&running);
     client.set_nodelay(true).unwrap();
     let sizes = [700_000, 5, 64 << 10, 300_001, 256 << 10, 131_077, 6, 600_000, 65_541];
@@ -178,7 +178,7 @@ fn no_frame_waits_for_the_next_one_however_it_arrives() {
 
 #[test]
 fn a_peer_that_goes_in_the_midst_of_a_large_frame_is_closed() {
-    let running = start();
+    let running = start(SHARD);
     let mut client = connect(&running);
     client.write_all(&frame_of(1, 500_000)[..200_000]).unwrap();
     drop(client);
