@@ -13,7 +13,11 @@ pub(crate) fn first_error(response: &Response) -> ErrorCode {
         | Response::EndQuorumEpoch(_)
         | Response::FetchSnapshot(_)
         | Response::DescribeQuorum(_) => quorum(response),
-        _ => group(response).or_else(|| administration(response)).or_else(|| node(response)).unwrap_or(0),
+        _ => group(response)
+            .or_else(|| administration(response))
+            .or_else(|| security(response))
+            .or_else(|| node(response))
+            .unwrap_or(0),
     };
     ErrorCode::from(code)
 }
@@ -114,6 +118,25 @@ fn administration(response: &Response) -> Option<i16> {
         Response::DescribeTopicPartitions(answer) => {
             first(answer.topics.iter().map(|topic| topic.error_code))
         }
+        _ => return None,
+    })
+}
+
+fn security(response: &Response) -> Option<i16> {
+    Some(match response {
+        Response::DescribeAcls(answer) => answer.error_code,
+        Response::CreateAcls(answer) => first(answer.results.iter().map(|one| one.error_code)),
+        Response::DeleteAcls(answer) => first(answer.filter_results.iter().map(|one| one.error_code)),
+        Response::DescribeUserScramCredentials(answer) => {
+            either(answer.error_code, answer.results.iter().map(|one| one.error_code))
+        }
+        Response::AlterUserScramCredentials(answer) => first(answer.results.iter().map(|one| one.error_code)),
+        Response::SaslHandshake(answer) => answer.error_code,
+        Response::SaslAuthenticate(answer) => answer.error_code,
+        Response::CreateDelegationToken(answer) => answer.error_code,
+        Response::RenewDelegationToken(answer) => answer.error_code,
+        Response::ExpireDelegationToken(answer) => answer.error_code,
+        Response::DescribeDelegationToken(answer) => answer.error_code,
         _ => return None,
     })
 }

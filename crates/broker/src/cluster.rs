@@ -135,6 +135,14 @@ impl Cluster {
         self.owner_in(topic, partition)
     }
 
+    /// The shard that has a partition of this name or would have it, were this node one of its replicas.
+    pub fn place_of(&self, name: &str, partition: i32) -> Result<(TopicIdPartition, ShardId), ErrorCode> {
+        let topic = self.topic_by_name(name).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+        topic.state(partition).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+        let id = topic.partition(partition);
+        Ok((id, shard_of(&id, self.node.shards)))
+    }
+
     pub fn resolve(&self, key: &TopicKey, partition: i32) -> Result<(TopicIdPartition, ShardId), ErrorCode> {
         if key.id.is_zero() && !key.name.is_empty() {
             return self.resolve_name(&key.name, partition);

@@ -52,6 +52,7 @@ pub(crate) const SERVED: &[ApiKey] = &[
     ApiKey::OffsetDelete,
     ApiKey::DescribeClientQuotas,
     ApiKey::DescribeUserScramCredentials,
+    ApiKey::AlterUserScramCredentials,
     ApiKey::DescribeQuorum,
     ApiKey::UpdateFeatures,
     ApiKey::DescribeCluster,
@@ -126,10 +127,8 @@ pub(crate) fn dispatch(shard: &mut Shard, turn: &mut Turn, call: Call, request: 
         }
         Request::DescribeLogDirs(request) => handlers::describe_log_dirs::handle(shard, turn, call, request),
         Request::DescribeClientQuotas(_) => handlers::empty::describe_client_quotas(),
-        Request::DescribeUserScramCredentials(request) => {
-            handlers::empty::describe_user_scram_credentials(&request)
-        }
-        Request::DescribeAcls(_) => handlers::empty::describe_acls(),
+        Request::DescribeUserScramCredentials(request) => handlers::scram::handle(shard, &request),
+        Request::DescribeAcls(_) => Answer::Response(handlers::empty::no_acls()),
         Request::FindCoordinator(request) => handlers::find_coordinator::handle(shard, turn, call, request),
         Request::ListGroups(request) => handlers::groups::list(shard, turn, call, request),
         Request::DescribeGroups(request) => handlers::groups::describe(shard, turn, call, request),

@@ -9,9 +9,10 @@ use cluster::Cluster;
 use protocol::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
 use protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use protocol::messages::*;
-use protocol::records::metadata::{ConfigRecord, MetadataRecord};
+use protocol::records::metadata::{ConfigRecord, MetadataRecord, PartitionChangeRecord};
 use protocol::{ErrorCode, Response};
 use support::batch;
+use types::Uuid;
 
 fn produce(cluster: &mut Cluster, connection: ConnectionId, text: &[&str]) {
     let partition_data = vec![PartitionProduceData { index: 0, records: Some(batch(text)) }];
@@ -88,8 +89,11 @@ fn config(resource_type: i8, resource: &str, name: &str, value: &str) -> Metadat
     })
 }
 
-/// Milliseconds that a follower takes for 4 MB which it lacks.
-fn catch_up(shards: u16, configs: &[(i8, &str, &str, &str)]) -> u64 {
+/// Two nodes of which the second lacks 4 MB of the topic `t` and has just begun to follow.
+fn with_a_follower_that_lags(
+    shards: u16,
+    configs: &[(i8, &str, &str, &str)],
+) -> (Cluster, Uuid, ConnectionId) {
     let mut cluster = Cluster::new(2, shards);
     let topic = cluster.create_topic("t", &[1, 2], &[]);
     cluster.pass(1000);
@@ -103,6 +107,12 @@ fn catch_up(shards: u16, configs: &[(i8, &str, &str, &str)]) -> u64 {
     cluster.commit(records.collect());
     cluster.fence(2, false);
     cluster.start(2);
+    (cluster, topic, client)
+}
+
+/// Milliseconds that it takes to have them.
+fn catch_up(shards: u16, configs: &[(i8, &str, &str, &str)]) -> u64 {
+    let (mut cluster, topic, client) = with_a_follower_that_lags(shards, configs);
     let began = cluster.now.monotonic_us;
     while cluster.in_sync(topic) != [1, 2] {
         cluster.pass(50);
@@ -139,6 +149,43 @@ fn followers_that_lag_are_held_to_the_rate() {
                 (least_ms..=most_ms).contains(&took_ms),
                 "{took_ms} ms with {shards} shards and {configs:?}"
             );
+        }
+    }
+}
+
+#[test]
+fn a_follower_is_held_whatever_else_changes_and_let_go_at_once() {
+    const TOPIC: i8 = 2;
+    const BROKER: i8 = 4;
+    const LIST: &str = "follower.replication.throttled.replicas";
+    const RATE: &str = "follower.replication.throttled.rate";
+    let raised = config(BROKER, "2", RATE, "2147483647");
+    let ended = MetadataRecord::Config(ConfigRecord {
+        resource_type: TOPIC,
+        resource_name: "t".into(),
+        name: LIST.into(),
+        value: None,
+    });
+    for shards in [1, 2] {
+        for release in [&raised, &ended] {
+            let configs = [(TOPIC, "t", LIST, "0:2"), (BROKER, "2", RATE, "1")];
+            let (mut cluster, topic, _) = with_a_follower_that_lags(shards, &configs);
+            for _ in 0..5 {
+                cluster.pass(200);
+                // nothing of it is for the follower
+                cluster.commit(vec![MetadataRecord::PartitionChange(PartitionChangeRecord {
+                    topic_id: topic,
+                    partition_id: 0,
+                    isr: Some(vec![1]),
+                    leader: -2,
+                    ..Default::default()
+                })]);
+            }
+            cluster.pass(1000);
+            assert_eq!(cluster.in_sync(topic), [1]);
+            cluster.commit(vec![release.clone()]);
+            cluster.pass(1000);
+            assert_eq!(cluster.in_sync(topic), [1, 2], "{shards} shards, {release:?}");
         }
     }
 }

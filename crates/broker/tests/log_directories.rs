@@ -9,7 +9,7 @@ use cluster::{Cluster, DIRECTORIES, directory_ids};
 use protocol::messages::alter_replica_log_dirs_request::{AlterReplicaLogDir, AlterReplicaLogDirTopic};
 use protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use protocol::messages::*;
-use protocol::records::metadata::{ConfigRecord, MetadataRecord};
+use protocol::records::metadata::{ConfigRecord, MetadataRecord, PartitionChangeRecord};
 use protocol::{ErrorCode, Response};
 use support::{batch, values};
 use types::Uuid;
@@ -54,6 +54,18 @@ fn places(cluster: &mut Cluster, connection: ConnectionId) -> Vec<(usize, bool, 
     }
     places.sort();
     places
+}
+
+/// In the order of `DIRECTORIES`.
+fn cordoned(cluster: &mut Cluster, connection: ConnectionId) -> Vec<bool> {
+    let Response::DescribeLogDirs(response) =
+        cluster.call(connection, 5, DescribeLogDirsRequest { topics: None })
+    else {
+        panic!()
+    };
+    let of =
+        |path: &&str| response.results.iter().find(|result| *result.log_dir == **path).unwrap().is_cordoned;
+    DIRECTORIES.iter().map(of).collect()
 }
 
 fn recorded(cluster: &Cluster, topic: Uuid) -> Uuid {
@@ -173,7 +185,9 @@ fn moves_are_held_to_their_rate_and_refused_where_they_cannot_be() {
     {
         assert_eq!(alter(&mut cluster, client, path, topic), expected, "{path} {topic}");
     }
+    assert_eq!(cordoned(&mut cluster, client), [false, false]);
     cluster.commit(vec![config("cordoned.log.dirs", to)]);
+    assert_eq!(cordoned(&mut cluster, client), [from == 1, from == 0]);
     assert_eq!(alter(&mut cluster, client, to, "t"), ErrorCode::InvalidReplicaAssignment);
     // nothing new is placed there
     for name in ["a", "b", "c"] {
@@ -187,4 +201,43 @@ fn moves_are_held_to_their_rate_and_refused_where_they_cannot_be() {
     assert_eq!(places(&mut cluster, client).iter().filter(|(_, future, _)| *future).count(), 1);
     cluster.pass(2500);
     assert_eq!(places(&mut cluster, client).iter().filter(|(_, future, _)| *future).count(), 0);
+}
+
+#[test]
+fn a_replica_that_comes_later_is_made_where_it_was_wanted() {
+    for (shards, wanted) in [(1, 0), (1, 1), (2, 0), (2, 1)] {
+        let mut cluster = Cluster::with_two_directories(2, shards);
+        let topic = cluster.create_topic("t", &[2], &[]);
+        let client = cluster.connect(1, 0);
+        cluster.commit(vec![config("cordoned.log.dirs", DIRECTORIES[wanted])]);
+        assert_eq!(
+            alter(&mut cluster, client, DIRECTORIES[wanted], "t"),
+            ErrorCode::InvalidReplicaAssignment,
+            "not to a cordoned one"
+        );
+        cluster.commit(vec![config("cordoned.log.dirs", "")]);
+        // the last word counts
+        for path in [DIRECTORIES[1 - wanted], DIRECTORIES[wanted]] {
+            assert_eq!(alter(&mut cluster, client, path, "t"), ErrorCode::ReplicaNotAvailable);
+        }
+        assert!(places(&mut cluster, client).is_empty());
+        // the controller has chosen the other directory
+        let directories = vec![recorded(&cluster, topic), directory_ids(1)[1 - wanted]];
+        cluster.commit(vec![MetadataRecord::PartitionChange(PartitionChangeRecord {
+            topic_id: topic,
+            partition_id: 0,
+            replicas: Some(vec![2, 1]),
+            directories: Some(directories),
+            leader: -2,
+            ..Default::default()
+        })]);
+        cluster.pass(10);
+        assert_eq!(places(&mut cluster, client), [(wanted, false, 0)], "{shards} shards");
+        let told = cluster.image().topics.partition(topic, 0).unwrap().directories.clone();
+        assert_eq!(told[1], directory_ids(1)[wanted]);
+        // what was remembered is used once
+        assert_eq!(alter(&mut cluster, client, DIRECTORIES[1 - wanted], "t"), ErrorCode::None);
+        cluster.pass(1000);
+        assert_eq!(places(&mut cluster, client), [(1 - wanted, false, 0)]);
+    }
 }

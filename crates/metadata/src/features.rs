@@ -67,6 +67,10 @@ impl MetadataVersion {
         LEVELS.iter().any(|(level, _, changed)| *changed && *level > lower.0 && *level <= self.0)
     }
 
+    pub fn supports_scram(self) -> bool {
+        self.0 >= 11
+    }
+
     pub fn supports_metadata_transactions(self) -> bool {
         self.0 >= 13
     }

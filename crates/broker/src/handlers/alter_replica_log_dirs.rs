@@ -1,5 +1,5 @@
-//! AlterReplicaLogDirs: replicas of this broker are to move to other log directories (KIP-113). Answered when the moves
-//! have begun; DescribeLogDirs shows how far they are.
+//! AlterReplicaLogDirs: replicas of this broker are to move to other log directories (KIP-113), or to be made there when
+//! they come. Answered when the moves have begun; DescribeLogDirs shows how far they are.
 
 use std::path::Path;
 
@@ -30,7 +30,7 @@ pub(crate) fn handle(
             for (p, partition_index) in topic.partitions.into_iter().enumerate() {
                 let place = (t, p as u32);
                 let found = directory.and_then(|directory| {
-                    let (id, owner) = shard.cluster.resolve_name(&topic.name, partition_index)?;
+                    let (id, owner) = shard.cluster.place_of(&topic.name, partition_index)?;
                     Ok((id, owner, directory))
                 });
                 let error_code = match found {

@@ -1,7 +1,7 @@
 //! DescribeConfigs: what is in force for a topic, a broker, the cluster, a group, and where it comes from.
 
 use metadata::configs::{ConfigSource, Entry, Synonym, describe};
-use metadata::image::ConfigResource;
+use metadata::image::{ConfigResource, MetadataImage};
 use protocol::messages::describe_configs_request::{DescribeConfigsRequest, DescribeConfigsResource};
 use protocol::messages::describe_configs_response::{
     DescribeConfigsResourceResult, DescribeConfigsResponse, DescribeConfigsResult, DescribeConfigsSynonym,
@@ -9,17 +9,28 @@ use protocol::messages::describe_configs_response::{
 use protocol::{ErrorCode, Response, Str};
 
 use crate::cluster::is_valid_name;
+use crate::config::NodeConfig;
 use crate::shard::{Answer, Shard};
 
 type Refusal = (ErrorCode, Option<String>);
 
 pub(crate) fn handle(shard: &Shard, request: &DescribeConfigsRequest) -> Answer {
-    let results = request.resources.iter().map(|resource| one(shard, request, resource)).collect();
-    Answer::Response(Response::DescribeConfigs(DescribeConfigsResponse { results, ..Default::default() }))
+    Answer::Response(Response::DescribeConfigs(describe(&shard.cluster.image, &shard.node, request)))
+}
+
+/// What this node, broker or controller, has in force by that image.
+pub(crate) fn describe(
+    image: &MetadataImage,
+    node: &NodeConfig,
+    request: &DescribeConfigsRequest,
+) -> DescribeConfigsResponse {
+    let results = request.resources.iter().map(|resource| one(image, node, request, resource)).collect();
+    DescribeConfigsResponse { results, ..Default::default() }
 }
 
 fn one(
-    shard: &Shard,
+    image: &MetadataImage,
+    node: &NodeConfig,
     request: &DescribeConfigsRequest,
     resource: &DescribeConfigsResource,
 ) -> DescribeConfigsResult {
@@ -28,7 +39,7 @@ fn one(
         resource_name: resource.resource_name.clone(),
         ..Default::default()
     };
-    match entries(shard, resource.resource_type, &resource.resource_name) {
+    match entries(image, node, resource.resource_type, &resource.resource_name) {
         Err((error, message)) => {
             result.error_code = error.code();
             result.error_message = Some(Str::from(message.unwrap_or_else(|| error.message().to_owned())));
@@ -44,14 +55,19 @@ fn one(
     result
 }
 
-fn entries(shard: &Shard, resource_type: i8, name: &Str) -> Result<Vec<Entry>, Refusal> {
-    let image = &shard.cluster.image;
-    let node = shard.node.node_id.0;
-    let layers = image.layers(node, &shard.node.properties);
+fn entries(
+    image: &MetadataImage,
+    node: &NodeConfig,
+    resource_type: i8,
+    name: &Str,
+) -> Result<Vec<Entry>, Refusal> {
+    let loggers = &node.settings.loggers;
+    let layers = image.layers(node.node_id.0, &node.properties);
+    let node = node.node_id.0;
     let own = ConfigResource::new(resource_type, name.clone());
     match resource_type {
         ConfigResource::TOPIC if !is_valid_name(name) => Err((ErrorCode::InvalidTopicException, None)),
-        ConfigResource::TOPIC if shard.cluster.topic_by_name(name).is_none() => {
+        ConfigResource::TOPIC if image.topics.by_name(name).is_none() => {
             // an empty text, as Kafka's
             Err((ErrorCode::UnknownTopicOrPartition, Some(String::new())))
         }
@@ -65,7 +81,7 @@ fn entries(shard: &Shard, resource_type: i8, name: &Str) -> Result<Vec<Entry>, R
             Err(_) => Err(invalid(format!("Broker id must be an integer, but it is: {name}"))),
         },
         ConfigResource::BROKER_LOGGER => match name.parse::<i32>() {
-            Ok(id) if id == node => Ok(shard.node.settings.loggers.iter().map(logger).collect()),
+            Ok(id) if id == node => Ok(loggers.iter().map(logger).collect()),
             _ => Err(invalid(format!("Unexpected broker id, expected {node} but received {name}"))),
         },
         ConfigResource::CLIENT_METRICS if name.is_empty() => {

@@ -77,6 +77,7 @@ pub(crate) fn describe(shard: &Shard, request: &DescribeLogDirsRequest) -> Descr
             topics: topics.collect(),
             total_bytes: i64::try_from(total).unwrap_or(i64::MAX),
             usable_bytes: i64::try_from(usable).unwrap_or(i64::MAX),
+            is_cordoned: shard.is_cordoned(index),
             ..Default::default()
         });
     }

@@ -21,6 +21,7 @@ pub(crate) mod metadata;
 pub(crate) mod offset_for_leader_epoch;
 pub(crate) mod produce;
 pub(crate) mod replica_fetch;
+pub(crate) mod scram;
 
 mod parts;
 

@@ -38,6 +38,9 @@ impl Quorum {
         if let Request::Envelope(envelope) = &*request {
             return self.on_envelope(caller, envelope, turn);
         }
+        if let Some(response) = self.told_by_any(&request, &caller) {
+            return self.answer(caller, response, turn);
+        }
         if self.active.is_none() {
             return self.on_request_to_standby(caller, request, turn);
         }
@@ -98,6 +101,11 @@ impl Quorum {
             Request::AlterClientQuotas(request) => {
                 let outcome = self.decide(turn, |c, _| c.alter_client_quotas(&request));
                 self.carry_out(outcome, caller, Response::AlterClientQuotas, turn);
+            }
+            Request::AlterUserScramCredentials(request) => {
+                let keys = &super::security::scram_keys;
+                let outcome = self.decide(turn, |c, _| c.alter_user_scram_credentials(&request, keys));
+                self.carry_out(outcome, caller, Response::AlterUserScramCredentials, turn);
             }
             other => self.on_broker_request(other, caller, turn),
         }
@@ -299,6 +307,9 @@ pub(super) fn refused_with(response: &Response, error: ErrorCode) -> Response {
         Response::CreateAcls(reply) => reply.results.iter_mut().for_each(|one| one.error_code = code),
         Response::DeleteAcls(reply) => reply.filter_results.iter_mut().for_each(|one| one.error_code = code),
         Response::AlterClientQuotas(reply) => reply.entries.iter_mut().for_each(|one| one.error_code = code),
+        Response::AlterUserScramCredentials(reply) => {
+            reply.results.iter_mut().for_each(|one| one.error_code = code)
+        }
         _ => {}
     }
     response

@@ -25,6 +25,9 @@ mod registration;
 mod remote;
 mod reply;
 mod reserve;
+mod security;
+#[cfg(test)]
+mod security_tests;
 mod snapshot;
 mod snapshots;
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! Answers that say one thing of the whole request: this node does not decide, or not now. Shaped as Kafka shapes them,
 //! so that clients see the error where they look for it.
 
+use std::collections::BTreeSet;
+
 use protocol::messages as m;
 use protocol::{ErrorCode, Request, Response, Str};
 
@@ -173,6 +175,22 @@ fn whole(request: &Request, error_code: i16, text: impl Fn() -> Option<Str>) -> 
             let entries = request.entries.iter().map(entry).collect();
             Response::AlterClientQuotas(m::AlterClientQuotasResponse { entries, ..Default::default() })
         }
+        Request::AlterUserScramCredentials(request) => {
+            let deleted = request.deletions.iter().map(|one| &one.name);
+            let users: BTreeSet<&Str> =
+                deleted.chain(request.upsertions.iter().map(|one| &one.name)).collect();
+            let result =
+                |user: &Str| m::alter_user_scram_credentials_response::AlterUserScramCredentialsResult {
+                    user: user.clone(),
+                    error_code,
+                    error_message: text(),
+                };
+            let results = users.into_iter().map(result).collect();
+            Response::AlterUserScramCredentials(m::AlterUserScramCredentialsResponse {
+                results,
+                ..Default::default()
+            })
+        }
         _ => return None,
     })
 }
@@ -190,6 +208,7 @@ pub(super) fn says_not_controller(response: &Response) -> bool {
         Response::CreateAcls(r) => r.results.iter().any(|one| one.error_code == not),
         Response::DeleteAcls(r) => r.filter_results.iter().any(|one| one.error_code == not),
         Response::AlterClientQuotas(r) => r.entries.iter().any(|one| one.error_code == not),
+        Response::AlterUserScramCredentials(r) => r.results.iter().any(|one| one.error_code == not),
         Response::ElectLeaders(r) => r.error_code == not,
         Response::AlterPartitionReassignments(r) => r.error_code == not,
         Response::ListPartitionReassignments(r) => r.error_code == not,

@@ -54,7 +54,8 @@ impl Shard {
         }
     }
 
-    pub(super) fn is_cordoned(&self, index: DirectoryIndex) -> bool {
+    /// Whether this log directory is to get no new replicas.
+    pub(crate) fn is_cordoned(&self, index: DirectoryIndex) -> bool {
         let image = &self.cluster.image;
         image.metadata_version().supports_cordoned_directories()
             && crate::directories::cordoned(image, &self.node).contains(&self.directory_id(index))

@@ -290,8 +290,22 @@ impl Shard {
                 && let Some(fetcher) = self.following.fetchers.get_mut(&leader)
             {
                 fetcher.pause_until(&partition.id, until);
+                self.throttles.held.insert(partition.id);
             }
         }
+    }
+
+    /// An image may have raised the rate, ended the throttle, or set a partition to be fetched anew: those that were
+    /// held begin again, and are held by what counts now.
+    pub(super) fn hold_throttled_anew(&mut self, turn: &Turn) {
+        let held = std::mem::take(&mut self.throttles.held);
+        if held.is_empty() {
+            return;
+        }
+        for slot in held.iter().filter_map(|id| self.partitions.slot(id)).collect::<Vec<_>>() {
+            self.follow_on(slot);
+        }
+        self.hold_throttled(turn);
     }
 
     fn on_append_refused(&mut self, turn: &mut Turn, slot: Slot, error: &AppendError) {

@@ -56,6 +56,7 @@ impl Shard {
 
     fn apply(&mut self, turn: &mut Turn, old: &MetadataImage, changes: &Delta) {
         for topic_id in &changes.topics_deleted {
+            self.moves.forget_topic(*topic_id);
             let gone: Vec<_> = self.partitions.of_topic(*topic_id).map(|(id, _)| *id).collect();
             gone.into_iter().for_each(|id| self.delete_partition(turn, &id));
         }
@@ -89,6 +90,7 @@ impl Shard {
                 _ => {}
             }
         }
+        self.hold_throttled_anew(turn);
     }
 
     /// Opens or makes the log if this node is a replica, and takes or leaves the leadership.
@@ -149,7 +151,9 @@ impl Shard {
         let for_log = Arc::new(log_config(&config, i64::from(self.node.settings.producer_id_expiration_ms)));
         let found = self.found_logs.remove(&id);
         let was_found = found.is_some();
-        let index = found.as_ref().map(|found| found.directory).or_else(|| self.directory_for(directory));
+        let wanted = self.moves.take_wanted(&id).filter(|index| !self.disk.failed.contains(index));
+        let index = found.as_ref().map(|found| found.directory).or(wanted);
+        let index = index.or_else(|| self.directory_for(directory));
         let Some(index) = index.filter(|index| !self.disk.failed.contains(index)) else { return false };
         let directories = self.directories.clone();
         let Some(started) = directories.get(index) else { return false };

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use protocol::ErrorCode;
 use replication::Throttle;
 use storage::{DirectoryKind, FlushedTo, Log};
-use types::{LeaderEpoch, Offset, TopicIdPartition};
+use types::{LeaderEpoch, Offset, TopicIdPartition, Uuid};
 
 use super::{Shard, Turn};
 use crate::directories::FoundLog;
@@ -48,15 +48,33 @@ pub(crate) struct Moves {
     pub throttle: Throttle,
     /// Found at the start.
     pub found: BTreeMap<TopicIdPartition, FoundLog>,
+    /// Where replicas that are yet to come are to be made.
+    wanted: BTreeMap<TopicIdPartition, DirectoryIndex>,
 }
 
 impl Moves {
     pub fn new(throttle: Throttle) -> Moves {
-        Moves { ids: BTreeSet::new(), at: None, last: None, throttle, found: BTreeMap::new() }
+        Moves {
+            ids: BTreeSet::new(),
+            at: None,
+            last: None,
+            throttle,
+            found: BTreeMap::new(),
+            wanted: BTreeMap::new(),
+        }
     }
 
     pub fn next_deadline(&self) -> Option<u64> {
         self.at
+    }
+
+    /// Where this replica, which is made now, was asked for.
+    pub fn take_wanted(&mut self, id: &TopicIdPartition) -> Option<DirectoryIndex> {
+        self.wanted.remove(id)
+    }
+
+    pub fn forget_topic(&mut self, topic_id: Uuid) {
+        self.wanted.retain(|id, _| id.topic_id != topic_id);
     }
 
     fn wake(&mut self, at: u64) {
@@ -82,7 +100,7 @@ impl Shard {
         if self.disk.failed.contains(&to) {
             return Err(ErrorCode::KafkaStorageError);
         }
-        let partition = self.partitions.get(id).ok_or_else(|| self.cluster.absent(id))?;
+        let Some(partition) = self.partitions.get(id) else { return Err(self.want_made_there(id, to)) };
         if partition.offline {
             return Err(ErrorCode::KafkaStorageError);
         }
@@ -117,6 +135,19 @@ impl Shard {
                 self.on_move_failed(turn, id, to, &error);
                 Err(ErrorCode::KafkaStorageError)
             }
+        }
+    }
+
+    /// Reassignment asks before the replica is here; the answer tells to ask again, as Kafka's does. What is remembered
+    /// is gone with this process.
+    fn want_made_there(&mut self, id: &TopicIdPartition, to: DirectoryIndex) -> ErrorCode {
+        match self.cluster.absent(id) {
+            ErrorCode::NotLeaderOrFollower if self.is_cordoned(to) => ErrorCode::InvalidReplicaAssignment,
+            ErrorCode::NotLeaderOrFollower => {
+                self.moves.wanted.insert(*id, to);
+                ErrorCode::ReplicaNotAvailable
+            }
+            error => error,
         }
     }
 

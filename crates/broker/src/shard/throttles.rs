@@ -21,6 +21,8 @@ const FOLLOWER_REPLICAS: &str = "follower.replication.throttled.replicas";
 pub(crate) struct Throttles {
     pub leader: Throttle,
     pub follower: Throttle,
+    /// Those that are not fetched because of the follower's rate.
+    pub held: BTreeSet<TopicIdPartition>,
 }
 
 impl Throttles {
@@ -29,7 +31,7 @@ impl Throttles {
         let throttle = || {
             of_windows(settings.replication_quota_window_num, settings.replication_quota_window_size_seconds)
         };
-        Throttles { leader: throttle(), follower: throttle() }
+        Throttles { leader: throttle(), follower: throttle(), held: BTreeSet::new() }
     }
 }
 

@@ -57,14 +57,15 @@ impl Controller {
         let mut records = Vec::new();
         for one in &request.deletions {
             let Some(slot @ None) = errors.get_mut(&one.name) else { continue };
-            match self.delete_credential(&one.name, one.mechanism) {
+            match self.check_supported().and_then(|()| self.delete_credential(&one.name, one.mechanism)) {
                 Ok(record) => records.push(record),
                 Err(error) => *slot = Some(error),
             }
         }
         for one in &request.upsertions {
             let Some(slot @ None) = errors.get_mut(&one.name) else { continue };
-            match check_upsertion(&one.name, one.mechanism, one.iterations) {
+            let checked = self.check_supported();
+            match checked.and_then(|()| check_upsertion(&one.name, one.mechanism, one.iterations)) {
                 Err(error) => *slot = Some(error),
                 Ok(mechanism) => {
                     let made = keys(mechanism, &one.salted_password);
@@ -86,6 +87,14 @@ impl Controller {
         };
         let results = errors.into_iter().map(result).collect();
         Outcome::atomic(records, AlterUserScramCredentialsResponse { throttle_time_ms: 0, results })
+    }
+
+    fn check_supported(&self) -> Result<(), ApiError> {
+        if self.metadata_version().supports_scram() {
+            return Ok(());
+        }
+        let message = "The current metadata.version does not support SCRAM";
+        Err(ApiError::new(ErrorCode::UnsupportedVersion, message))
     }
 
     fn delete_credential(&self, name: &Str, mechanism: i8) -> Result<MetadataRecord, ApiError> {
