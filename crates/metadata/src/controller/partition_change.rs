@@ -143,7 +143,9 @@ impl<'a> PartitionChange<'a> {
         self.adding.clear();
     }
 
-    /// KIP-966: who leaves the in-sync set when it is too small still has all committed records.
+    /// KIP-966: who leaves the in-sync set when it is too small still has all committed records. Not who is no replica any
+    /// more: Kafka 4.3.1 keeps those, and then has no leader when the last replica crashes, or one without records when
+    /// such a broker gets a replica again.
     fn find_eligible(&mut self) {
         if !self.surroundings.elr_enabled {
             return;
@@ -154,8 +156,9 @@ impl<'a> PartitionChange<'a> {
         }
         let candidates: BTreeSet<i32> =
             self.elr.iter().chain(&self.partition.in_sync_replicas).copied().collect();
-        let eligible =
-            candidates.into_iter().filter(|id| !self.isr.contains(id) && !self.unclean_shutdown.contains(id));
+        let eligible = candidates.into_iter().filter(|id| {
+            self.replicas.contains(id) && !self.isr.contains(id) && !self.unclean_shutdown.contains(id)
+        });
         self.elr = eligible.collect();
     }
 
@@ -397,6 +400,33 @@ mod tests {
         .join("\t")
     }
 
+    /// Kafka keeps brokers eligible that are no replicas, which is mended here.
+    fn has_strangers(given: &[&str], expected: &str) -> bool {
+        let expected: Vec<&str> = expected.split('\t').collect();
+        let field = |at: usize| expected.get(at).and_then(|text| optional(text));
+        let after = |at: usize, before: &str| field(at).unwrap_or_else(|| list(before));
+        let (replicas, eligible) = (after(2, given[5]), after(6, given[9]));
+        eligible.iter().any(|id| !replicas.contains(id))
+    }
+
+    #[test]
+    fn who_is_no_replica_any_more_is_not_eligible() {
+        // replicas, in sync, eligible; then the replicas that are left over and those that go; then who is eligible
+        for (replicas, in_sync, eligible, left, gone, expected) in [
+            ("2,1", "2,1", "[]", "1,2", "2", "-"),
+            ("3,1", "1", "3", "1,3", "3", "[]"),
+            // it is one of them until the others are in sync
+            ("3,2,1", "1", "2,3", "1,3,2", "2", "-"),
+        ] {
+            let given = [
+                "30", "elr", "2", "1,2", "ONLINE", replicas, in_sync, "[]", "[]", eligible, "[]", "1", "0",
+                "-", left, gone, "[]", "-", "-",
+            ];
+            let ours = built(&given);
+            assert_eq!(ours.split('\t').nth(6), Some(expected), "{given:?}: {ours}");
+        }
+    }
+
     #[test]
     fn changes_are_those_of_kafka() {
         let table = include_str!("../../testdata/partition-changes.tsv");
@@ -404,7 +434,11 @@ mod tests {
         let mut rows = 0;
         for line in table.lines().filter(|line| !line.starts_with('#')) {
             let (given, expected) = line.split_once("\t=>\t").unwrap();
-            let ours = built(&given.split('\t').collect::<Vec<_>>());
+            let given: Vec<&str> = given.split('\t').collect();
+            if has_strangers(&given, expected) {
+                continue;
+            }
+            let ours = built(&given);
             if ours != expected {
                 wrong.push(format!("{line}\n    ours: {ours}"));
             }
