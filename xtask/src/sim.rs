@@ -16,7 +16,7 @@ pub struct Sim {
     /// The first seed; a failure names its own
     #[arg(long)]
     pub first: Option<u64>,
-    /// Nodes of the cluster; one unless given
+    /// Nodes of the cluster; one unless given, several are 3 to 9
     #[arg(long)]
     pub nodes: Option<u64>,
     /// Shards of a node, instead of what each seed draws

@@ -62,6 +62,12 @@ pub enum Planted {
     VoterNotTruncated,
     /// The leader of the quorum counts a majority for records of earlier epochs alone.
     EarlierEpochCommitted,
+    /// A change of the voters is committed by a majority of those who voted before.
+    OldVotersDecide,
+    /// A group's coordinator answers a commit before it is replicated.
+    CommitBeforeReplicated,
+    /// A reassignment drops the old replicas before the new ones are in sync.
+    OldReplicasDropped,
 }
 
 impl Planted {
@@ -80,7 +86,7 @@ impl Planted {
     ];
 
     /// Those that several nodes can have.
-    pub const AMONG_NODES: [Planted; 19] = [
+    pub const AMONG_NODES: [Planted; 22] = [
         Planted::AckBeforeInSync,
         Planted::HighWatermarkAlone,
         Planted::RemovedBeforeDecided,
@@ -100,6 +106,9 @@ impl Planted {
         Planted::VoteForShorterLog,
         Planted::VoterNotTruncated,
         Planted::EarlierEpochCommitted,
+        Planted::OldVotersDecide,
+        Planted::CommitBeforeReplicated,
+        Planted::OldReplicasDropped,
     ];
 }
 

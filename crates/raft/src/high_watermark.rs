@@ -6,19 +6,32 @@ use types::Offset;
 
 use crate::machine::{Fatal, Output, Raft, Turn};
 use crate::role::Role;
+use crate::voters::VoterSet;
 
 impl Raft {
     fn majority_end(&self) -> Option<Offset> {
         let Role::Leader(leader) = &self.role else { return None };
         let own = self.settings.key;
         let mut ends: Vec<Option<Offset>> = Vec::new();
-        for voter in self.quorum.voters().iter() {
+        for voter in self.deciding_voters().iter() {
             let is_own = voter.key.covers(own);
             let end = leader.voters.get(&voter.key).and_then(|progress| progress.end);
             ends.push(if is_own { Some(self.flushed) } else { end });
         }
         ends.sort_by(|a, b| b.cmp(a));
         ends.get(ends.len() / 2).copied().flatten()
+    }
+
+    /// A set counts from its append on.
+    fn deciding_voters(&self) -> &VoterSet {
+        let newest = self.quorum.voters_offset();
+        let is_open = |offset: &Offset| self.high_watermark.is_some_and(|known| *offset >= known);
+        match newest.filter(is_open) {
+            Some(offset) if is_planted(Planted::OldVotersDecide) => {
+                self.quorum.voters_at(Offset(offset.0 - 1))
+            }
+            _ => self.quorum.voters(),
+        }
     }
 
     /// Never lowered, and unknown until the epoch's own first record is held by a majority.

@@ -265,6 +265,11 @@ impl Raft {
         self.high_watermark
     }
 
+    /// Everything before it survives a loss of power.
+    pub fn flushed(&self) -> Offset {
+        self.flushed
+    }
+
     /// Offset of the first record of this node's reign.
     pub fn epoch_start(&self) -> Option<Offset> {
         match &self.role {

@@ -67,6 +67,10 @@ impl Api<'_> {
         self.commands.push(Command::Connect(None));
     }
 
+    pub fn connect_to(&mut self, machine: Option<usize>) {
+        self.commands.push(Command::Connect(machine));
+    }
+
     /// To the leader of one of these partitions, or to anybody.
     pub fn connect_to_leader(&mut self, of: &[TopicIdPartition]) {
         let some = (!of.is_empty()).then(|| of[self.random.below(of.len() as u64) as usize]);

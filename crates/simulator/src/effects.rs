@@ -63,8 +63,7 @@ impl World {
             }
             Effect::Fatal { reason } => self.on_fatal(machine, &reason),
             Effect::Ready => self.on_ready(machine),
-            // programs of the simulator stop nodes without it
-            Effect::Left => {}
+            Effect::Left => self.stop_shards(machine),
             Effect::Stopped => self.on_stopped(machine, actor),
             Effect::Metrics(_) | Effect::Mute { .. } => {}
         }

@@ -33,10 +33,12 @@ pub enum Fault {
     OneWay,
     /// The whole node stands still.
     Pause,
+    /// All are told to stop at once.
+    StopTogether,
 }
 
 /// What happens among nodes; the others happen to one alone, too.
-const AMONG_NODES: [Fault; 3] = [Fault::Partition, Fault::OneWay, Fault::Pause];
+const AMONG_NODES: [Fault; 4] = [Fault::Partition, Fault::OneWay, Fault::Pause, Fault::StopTogether];
 
 const ALL: [Fault; 16] = [
     Fault::Kill,
@@ -75,9 +77,9 @@ pub fn plan(random: &mut Random, nodes: usize, gentle: bool, until: u64) -> Vec<
     let mut kinds: Vec<Fault> =
         (0..2 + random.below(5)).map(|_| all[random.below(all.len() as u64) as usize]).collect();
     if nodes > 1 {
-        kinds.extend((0..1 + random.below(3)).map(|_| AMONG_NODES[random.below(3) as usize]));
+        kinds.extend((0..1 + random.below(3)).map(|_| AMONG_NODES[random.below(4) as usize]));
     }
-    let count = 3 + random.below(8);
+    let count = 3 + random.below(8) + nodes.saturating_sub(3) as u64;
     let mut plan: Vec<_> = (0..count)
         .map(|_| (kinds[random.below(kinds.len() as u64) as usize], 2 * SECOND + random.below(until)))
         .collect();
@@ -109,6 +111,7 @@ impl World {
                 return self.files(machine).plan_fault(calls, DiskFault::Halt);
             }
             Fault::Stop => return self.begin_stop(machine),
+            Fault::StopTogether => return (0..self.machines.len()).for_each(|one| self.begin_stop(one)),
             Fault::ClockJump => return self.jump(machine),
             Fault::Stall => return self.stall(machine, lasts),
             Fault::Disconnect => return self.disconnect(machine),

@@ -23,8 +23,8 @@ struct Arguments {
     /// The first seed
     #[arg(long, default_value_t = 1)]
     first: u64,
-    /// Nodes of the cluster; one unless given
-    #[arg(long)]
+    /// Nodes of the cluster; one unless given, several are 3 to 9
+    #[arg(long, value_parser = nodes)]
     nodes: Option<usize>,
     /// Shards of a node instead of what each seed draws
     #[arg(long)]
@@ -77,6 +77,13 @@ fn main() -> ExitCode {
     match Seeds::new(&arguments).run() {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
+    }
+}
+
+fn nodes(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(nodes @ (1 | 3..=9)) => Ok(nodes),
+        _ => Err("1, or 3 to 9".to_owned()),
     }
 }
 

@@ -11,8 +11,10 @@ use crate::invariants::commits::Commits;
 use crate::invariants::deliveries::Deliveries;
 use crate::invariants::generations::Generations;
 use crate::invariants::images::Images;
+use crate::invariants::majorities::Majorities;
 use crate::invariants::metadata_log::MetadataLog;
 use crate::invariants::ownership::Ownership;
+use crate::invariants::reassignments::Reassignments;
 use crate::invariants::reigns::Reigns;
 use crate::invariants::survival::Survival;
 use crate::invariants::votes::Votes;
@@ -45,6 +47,8 @@ pub enum Stage {
 #[derive(Clone, Debug)]
 pub struct Topic {
     pub name: Str,
+    /// It is never deleted: groups and readers can count on it.
+    pub lasts: bool,
     /// Others have had its name or will have it: what is sent by name may reach any of them.
     pub is_reused: bool,
     pub id: Uuid,
@@ -98,8 +102,10 @@ pub struct Model {
     pub images: Images,
     pub metadata_log: MetadataLog,
     pub votes: Votes,
+    pub majorities: Majorities,
     pub replicas: Reigns,
     pub survival: Survival,
+    pub reassignments: Reassignments,
     /// Given to producers.
     pub producer_ids: BTreeSet<i64>,
     pub violations: Vec<String>,
@@ -111,11 +117,14 @@ pub struct Model {
     pub power_losses: u64,
     /// There are several nodes: what one of them says may be behind what another has said.
     pub is_cluster: bool,
+    pub nodes: usize,
     /// No disk loses anything in this run: what was acknowledged by all in-sync replicas is there for ever. In a run
     /// of one node losses are counted instead.
     pub is_strict: bool,
     /// Who has each partition, as the newest image says.
     pub reigns: BTreeMap<TopicIdPartition, Reign>,
+    /// `__consumer_offsets`: its id and how many partitions it has.
+    pub offsets_topic: Option<(Uuid, i32)>,
     /// Batches that want no answer, sent whole before their connection was closed, and the restarts until then.
     pub promised: Vec<(u32, u64)>,
     /// Times that a node went down, however it did.
@@ -140,6 +149,11 @@ impl Model {
         (0..self.topics.len()).filter(|&at| self.topics[at].stage == Stage::Live).collect()
     }
 
+    /// Those that groups read.
+    pub fn lasting_topics(&self) -> impl Iterator<Item = &Topic> {
+        self.topics.iter().filter(|topic| topic.lasts && topic.stage == Stage::Live)
+    }
+
     /// Whether a topic of this name may be there.
     pub fn is_taken(&self, name: &str) -> bool {
         self.topics.iter().any(|topic| *topic.name == *name && topic.stage != Stage::Deleted)
@@ -161,6 +175,15 @@ impl Model {
     pub fn is_led_by(&self, id: &TopicIdPartition, machine: Option<usize>) -> bool {
         !self.is_cluster
             || machine.is_some() && self.reigns.get(id).is_some_and(|reign| reign.leader == machine)
+    }
+
+    /// The partition of `__consumer_offsets` that holds a group.
+    pub fn partition_of_group(&self, group: &str) -> Option<TopicIdPartition> {
+        let (topic_id, partitions) = self.offsets_topic?;
+        // as Java hashes strings of these letters
+        let hash = group.bytes().fold(0i32, |hash, byte| hash.wrapping_mul(31).wrapping_add(i32::from(byte)));
+        let partition = hash.checked_abs().unwrap_or(0).checked_rem(partitions)?;
+        Some(TopicIdPartition { topic_id, partition })
     }
 
     pub fn log(&mut self, id: TopicIdPartition) -> &mut Log {

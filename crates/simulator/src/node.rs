@@ -23,7 +23,10 @@ use crate::world::MachineIndex;
 
 const CLUSTER: &str = "AAAAAAAAAAAAAAAAAAAAAw";
 pub const CLIENT_PORT: u16 = 9092;
-const CONTROLLER_PORT: u16 = 9093;
+pub const CONTROLLER_PORT: u16 = 9093;
+
+/// Controllers that vote; nodes past them follow.
+pub const VOTERS_MAX: usize = 7;
 
 /// What all machines of a run have in common.
 pub struct Cluster {
@@ -133,7 +136,7 @@ impl Machine {
             metadata_directory: paths[0].clone(),
             voters: match cluster.names_voters {
                 true => InitialVoters::None,
-                false => InitialVoters::Dynamic((0..cluster.nodes).map(voter).collect()),
+                false => InitialVoters::Dynamic((0..cluster.nodes.min(VOTERS_MAX)).map(voter).collect()),
             },
             records: bootstrap(version, &[]),
             metadata_version: version,

@@ -1,12 +1,16 @@
 //! The end of a cluster's run: when all has healed every replica is in sync, those of a partition hold the same, and
 //! nothing is missing that all of them had acknowledged.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
+use metadata::image::MetadataImage;
 use platform::FileSystem;
 use types::TopicIdPartition;
 
 use crate::audit::segments;
 use crate::invariants::contents::{self, Seen};
+use crate::invariants::reassignments;
 use crate::world::{MachineIndex, World};
 
 /// Who has a partition, by machines.
@@ -15,6 +19,38 @@ pub struct Reign {
     pub leader: Option<MachineIndex>,
     pub replicas: Vec<MachineIndex>,
     pub in_sync: Vec<MachineIndex>,
+    /// Of a reassignment under way.
+    pub adding: Vec<MachineIndex>,
+    pub removing: Vec<MachineIndex>,
+    pub partition_epoch: i32,
+}
+
+impl Reign {
+    pub fn is_reassigning(&self) -> bool {
+        !self.adding.is_empty() || !self.removing.is_empty()
+    }
+}
+
+/// Who has each partition; nodes count from 1.
+pub fn reigns(image: &MetadataImage) -> BTreeMap<TopicIdPartition, Reign> {
+    let machine = |node: &i32| usize::try_from(node - 1).ok();
+    let machines = |nodes: &[i32]| nodes.iter().filter_map(machine).collect();
+    let mut reigns = BTreeMap::new();
+    for topic in image.topics.iter() {
+        for (partition, state) in &topic.partitions {
+            let id = TopicIdPartition { topic_id: topic.id, partition: *partition };
+            let reign = Reign {
+                leader: machine(&state.leader),
+                replicas: machines(&state.replicas),
+                in_sync: machines(&state.in_sync_replicas),
+                adding: machines(&state.adding_replicas),
+                removing: machines(&state.removing_replicas),
+                partition_epoch: state.partition_epoch,
+            };
+            reigns.insert(id, reign);
+        }
+    }
+    reigns
 }
 
 /// One replica's log.
@@ -25,11 +61,40 @@ struct Held {
 }
 
 impl World {
+    /// Who leads now; each change of leader is counted, each of replicas held against what may be.
+    pub fn take_reigns(&mut self, image: &MetadataImage) {
+        let reigns = reigns(image);
+        let offsets = image.topics.by_name("__consumer_offsets");
+        self.model.offsets_topic = offsets.map(|topic| (topic.id, topic.partitions.len() as i32));
+        for (id, reign) in &reigns {
+            let mut found = reassignments::check_members(reign);
+            if let Some(before) = self.model.reigns.get(id) {
+                if before.leader.is_some() && reign.leader.is_some() && before.leader != reign.leader {
+                    self.coverage.leader_changes += 1;
+                }
+                if before.is_reassigning() && !reign.is_reassigning() {
+                    self.coverage.count("transition", "reassignment ends");
+                }
+                if before.replicas != reign.replicas {
+                    self.model.survival.moved(*id, reigns.keys());
+                }
+                found = found.and(reassignments::check_change(before, reign));
+            }
+            self.model.violations.extend(found.err().map(|text| format!("{id}: {text}")));
+            self.model.survival.reign(id, reign);
+        }
+        self.model.reigns = reigns;
+    }
+
     /// Holds what lies on the disks of all machines against each other and against what was promised.
     pub fn compare(&mut self) {
         self.compare_metadata();
         for (id, name) in self.partitions() {
             let reign = self.model.reigns.get(&id).cloned().unwrap_or_default();
+            if let Err(text) = self.model.reassignments.check_end(&id, &reign) {
+                self.model.violation(format!("{name}: {text}"));
+            }
+            self.check_strangers(id, &name, &reign);
             if reign.in_sync.len() < reign.replicas.len() {
                 self.model.violation(format!("{name}: of {reign:?} not all are in sync at the end"));
                 continue;
@@ -42,6 +107,15 @@ impl World {
             self.compare_replicas(&name, &reign, &held);
             if let Some((_, held)) = held.iter().find(|(machine, _)| Some(*machine) == reign.leader) {
                 self.check_promised_to_last(id, &name, held);
+            }
+        }
+    }
+
+    /// Who is no replica any more has deleted what it had.
+    fn check_strangers(&mut self, id: TopicIdPartition, name: &str, reign: &Reign) {
+        for machine in (0..self.machines.len()).filter(|machine| !reign.replicas.contains(machine)) {
+            if self.segments_of(machine, &id, name).is_some() {
+                self.model.violation(format!("machine {machine} has a log of {name}, {reign:?}"));
             }
         }
     }

@@ -44,10 +44,14 @@ impl World {
         }
         if death == Death::PowerLoss {
             self.model.power_losses += 1;
+            self.machines[machine].must_lose_power = false;
+        }
+        // the controller takes any crashed node for one that has lost what it had, see `survival`
+        let is_unsure = self.is_cluster() && !self.model.is_strict && death != Death::Stop;
+        if death == Death::PowerLoss || is_unsure {
             self.model.commits.lose_power();
             self.model.ownership.lose_power();
             self.model.generations.lose_power();
-            self.machines[machine].must_lose_power = false;
         }
         self.model.restarts += 1;
         if death != Death::Stop {
@@ -132,6 +136,10 @@ impl World {
         match started {
             Ok(mut node) => {
                 node.disk_failed = is_full;
+                if self.is_cluster() {
+                    let found = self.model.majorities.check(machine, &node.quorum.standing());
+                    self.model.violations.extend(found.err());
+                }
                 self.tell(|| format!("node {machine} starts"));
                 self.machines[machine].node = Some(node);
                 self.settle(machine, 0, effects);
@@ -170,21 +178,28 @@ impl World {
         }
     }
 
-    /// An orderly stop begins: shards first.
+    /// An orderly stop begins: among several, others take over first, unless whoever stops it is in a hurry.
     pub fn begin_stop(&mut self, machine: MachineIndex) {
         if !self.machines[machine].serves() {
             return;
         }
         let Some(node) = &mut self.machines[machine].node else { return };
         node.is_stopping = true;
-        let actors = node.shards.len();
         let life = node.life;
         self.tell(|| format!("node {machine} is asked to stop"));
-        for actor in 1..=actors {
+        self.plan(30 * SECOND, Happening::StopLimit(machine, life));
+        match self.is_cluster() && !self.draws.faults.one_in(4) {
+            true => self.plan_inside(1, machine, 0, Inside::Leave),
+            false => self.stop_shards(machine),
+        }
+    }
+
+    /// Then the quorum follows.
+    pub fn stop_shards(&mut self, machine: MachineIndex) {
+        for actor in 1..=usize::from(self.machines[machine].shards) {
             let after = self.draws.node.below(500);
             self.plan_inside(after, machine, actor, Inside::Shutdown);
         }
-        self.plan(30 * SECOND, Happening::StopLimit(machine, life));
     }
 
     pub fn on_stopped(&mut self, machine: MachineIndex, actor: usize) {

@@ -17,9 +17,8 @@ const CHECKED: u64 = 17;
 impl World {
     /// Damages a log of a topic that nobody counts on.
     pub fn damage(&mut self, machine: MachineIndex, fault: Fault) {
-        let lasting = crate::clients::lasting_topics();
-        let live: Vec<usize> =
-            self.model.live_topics().into_iter().filter(|number| *number >= lasting).collect();
+        let live = self.model.live_topics().into_iter();
+        let live: Vec<usize> = live.filter(|number| !self.model.topics[*number].lasts).collect();
         if live.is_empty() {
             return;
         }

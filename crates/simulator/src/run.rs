@@ -4,18 +4,22 @@ use broker::config::Settings;
 use platform::Random;
 use platform::memory::MemoryFileSystem;
 
-use crate::clients::{Admin, Fetcher, Member, Observer, Producer, Program, Solo};
+use crate::clients::{
+    Admin, CLIENTS, CONTROLLERS, Fetcher, Member, Observer, Producer, Program, Reassigner, Solo, Steward,
+};
 use crate::coverage::Coverage;
 use crate::faults;
 use crate::invariants::durability::Death;
 use crate::invariants::liveness::Standing;
-use crate::node::{Cluster, Machine};
+use crate::node::{Cluster, Machine, VOTERS_MAX};
 use crate::world::{Client, Happening, SECOND, World};
 
 /// Time for everything to heal, of which new records come only in the first part. The longest is for a group whose
 /// members have died: half a second until the node is back, 2 s for their sessions, 3 s for those who do not join again,
 /// 3 s for those who joined and do not ask for their share: 9 s, and the rest for delays and a commit.
 const CALM: u64 = 14 * SECOND;
+/// Of several, one may come up 4 s after the faults, and a quorum and leaders have to be elected before.
+const CALM_TOGETHER: u64 = 18 * SECOND;
 const PRODUCING: u64 = 7 * SECOND;
 /// Requests that take longer when nothing is wrong have been forgotten.
 const ANSWER_MAX: u64 = 8 * SECOND;
@@ -53,7 +57,8 @@ pub fn run(options: Options) -> Report {
     let nodes = options.nodes.unwrap_or(1).max(1);
     let disks: Vec<u64> = (0..nodes).map(|_| random.next_u64()).collect();
     let settings = settings(&mut random, nodes);
-    let cluster = Cluster { nodes, names_voters: nodes > 1 && random.one_in(2), settings };
+    let may_name = nodes > 1 && nodes <= VOTERS_MAX;
+    let cluster = Cluster { nodes, names_voters: may_name && random.one_in(2), settings };
     let machine = |(index, disk): (usize, u64)| {
         Machine::new(index, MemoryFileSystem::new(disk), shards, directories, &cluster)
     };
@@ -67,6 +72,7 @@ pub fn run(options: Options) -> Report {
     let gentle = nodes > 1 && random.one_in(2);
     (world.model.is_cluster, world.model.is_strict) = (nodes > 1, gentle);
     world.coverage.is_cluster = nodes > 1;
+    world.model.nodes = nodes;
     world.model.images.is_alone = nodes == 1;
     let calm = (8 + random.below(10)) * SECOND;
     for machine in 0..nodes {
@@ -79,7 +85,7 @@ pub fn run(options: Options) -> Report {
     }
     world.plan(calm, Happening::Calm);
     world.plan(calm + PRODUCING, Happening::ProducingEnds);
-    world.plan(calm + CALM, Happening::End);
+    world.plan(calm + if nodes > 1 { CALM_TOGETHER } else { CALM }, Happening::End);
     match nodes {
         1 => add_clients(&mut world, &mut random),
         _ => add_clients_of_cluster(&mut world, &mut random),
@@ -124,6 +130,14 @@ fn add_clients(world: &mut World, random: &mut Random) {
     for _ in 0..2 + random.below(2) {
         programs.push(Box::new(Fetcher::new()));
     }
+    add_groups(random, &mut programs);
+    if random.one_in(2) {
+        programs.push(Box::new(Observer::new()));
+    }
+    add_programs(world, random, programs);
+}
+
+fn add_groups(random: &mut Random, programs: &mut Vec<Box<dyn Program>>) {
     for group in 0..1 + random.below(2) {
         let consumes = random.one_in(2);
         for member in 0..1 + random.below(3) {
@@ -134,10 +148,6 @@ fn add_clients(world: &mut World, random: &mut Random) {
     for number in 0..random.below(2) {
         programs.push(Box::new(Solo::new(number)));
     }
-    if random.one_in(2) {
-        programs.push(Box::new(Observer::new()));
-    }
-    add_programs(world, random, programs);
 }
 
 fn add_clients_of_cluster(world: &mut World, random: &mut Random) {
@@ -149,6 +159,14 @@ fn add_clients_of_cluster(world: &mut World, random: &mut Random) {
     }
     for _ in 0..2 {
         programs.push(Box::new(Fetcher::new()));
+    }
+    add_groups(random, &mut programs);
+    if random.one_in(2) {
+        programs.push(Box::new(Reassigner::new()));
+    }
+    if random.one_in(2) {
+        let listener = if random.one_in(2) { CLIENTS } else { CONTROLLERS };
+        programs.push(Box::new(Steward::new(listener)));
     }
     add_programs(world, random, programs);
 }

@@ -1,15 +1,10 @@
 //! The loop: the next event in time goes to whom it concerns, what follows from it is planned, until the run is over or
 //! something did not hold.
 
-use std::collections::BTreeMap;
-
 use broker::event::{Address, ConnectionId, DiskFailure, DiskToken, Effect, Event};
 use broker::message::Message;
-use metadata::image::MetadataImage;
 use platform::memory::MemoryFileSystem;
 use platform::{Random, Time};
-
-use types::TopicIdPartition;
 
 use crate::clients::Program;
 use crate::coverage::Coverage;
@@ -19,7 +14,6 @@ use crate::invariants::images::Images;
 use crate::model::Model;
 use crate::network::{Dialer, Direction, Network, Peer, Written};
 use crate::node::Machine;
-use crate::replicas::Reign;
 use crate::scheduler::Scheduler;
 use crate::trace::Trace;
 
@@ -64,24 +58,6 @@ pub enum Happening {
     End,
 }
 
-/// Who has each partition; nodes count from 1.
-fn reigns(image: &MetadataImage) -> BTreeMap<TopicIdPartition, Reign> {
-    let machine = |node: &i32| usize::try_from(node - 1).ok();
-    let mut reigns = BTreeMap::new();
-    for topic in image.topics.iter() {
-        for (partition, state) in &topic.partitions {
-            let id = TopicIdPartition { topic_id: topic.id, partition: *partition };
-            let reign = Reign {
-                leader: machine(&state.leader),
-                replicas: state.replicas.iter().filter_map(machine).collect(),
-                in_sync: state.in_sync_replicas.iter().filter_map(machine).collect(),
-            };
-            reigns.insert(id, reign);
-        }
-    }
-    reigns
-}
-
 impl Happening {
     /// The connection that this comes over, and which way.
     fn travels(&self) -> Option<(u64, Direction)> {
@@ -96,14 +72,22 @@ impl Happening {
 }
 
 pub enum Inside {
-    Message { from: usize, message: Message },
+    Message {
+        from: usize,
+        message: Message,
+    },
     Turn,
     Tick(u64),
     Disk(Job),
     Dialed(ConnectionId),
     DialFailed(ConnectionId),
-    DiskDone { token: DiskToken, result: Result<(), DiskFailure> },
+    DiskDone {
+        token: DiskToken,
+        result: Result<(), DiskFailure>,
+    },
     Resume,
+    /// Before it stops, others are to lead what it leads.
+    Leave,
     Shutdown,
 }
 
@@ -286,7 +270,7 @@ impl World {
                     let offset = *offset;
                     self.tell(|| format!("node {machine} shows actor {actor} the image of {offset}"));
                     if self.model.is_cluster && self.model.images.is_news(offset) {
-                        self.take_reigns(reigns(image));
+                        self.take_reigns(image);
                         self.model.violations.extend(Images::check_in_sync(image));
                     }
                     let found = self.model.images.check((machine, actor), offset, image);
@@ -312,6 +296,7 @@ impl World {
                 self.step(machine, actor, Event::DiskDone { token, result });
             }
             Inside::Resume => self.resume(machine, actor),
+            Inside::Leave => self.step(machine, actor, Event::Leave),
             Inside::Shutdown => self.step(machine, actor, Event::Shutdown),
         }
     }
@@ -327,6 +312,10 @@ impl World {
         files.set_time(now.wall_ms);
         let mut effects = std::mem::take(&mut self.effects);
         node.step(actor, now, event, &mut effects);
+        if actor == 0 && self.model.is_cluster && !files.is_halted() {
+            let found = self.model.majorities.check(machine, &node.quorum.standing());
+            self.model.violations.extend(found.err());
+        }
         let needs_turn = actor > 0 && !std::mem::replace(&mut node.turn_pending[actor], true);
         self.settle(machine, actor, effects);
         if needs_turn {
@@ -346,18 +335,6 @@ impl World {
         node.end_of_turn(actor, now, &mut effects);
         self.look_at_replicas(machine, actor);
         self.settle(machine, actor, effects);
-    }
-
-    /// Who leads now; each change of leader is counted.
-    fn take_reigns(&mut self, reigns: BTreeMap<TopicIdPartition, Reign>) {
-        for (id, reign) in &reigns {
-            let before = self.model.reigns.get(id).and_then(|before| before.leader);
-            if before.is_some() && reign.leader.is_some() && before != reign.leader {
-                self.coverage.leader_changes += 1;
-            }
-            self.model.survival.reign(id, reign);
-        }
-        self.model.reigns = reigns;
     }
 
     /// Before anybody hears what the turn has said.

@@ -10,6 +10,7 @@ use types::{TopicIdPartition, Uuid};
 
 use super::{GroupPartition, Waiting};
 use crate::message::RequestContext;
+use crate::partition::Partition;
 use crate::partitions::Slot;
 use crate::shard::{Origin, Shard, Turn};
 
@@ -114,14 +115,14 @@ impl Shard {
 
     /// Tells the coordinator of its writes that the high watermark has passed.
     fn commit_group_writes(&mut self, turn: &Turn, slot: Slot, effects: &mut Effects) {
-        let Some(high_watermark) =
-            self.partitions.at(slot).map(|partition| partition.replica.high_watermark())
-        else {
-            return;
+        let committed = |partition: &Partition| match is_planted(Planted::CommitBeforeReplicated) {
+            true => partition.log.log_end_offset(),
+            false => partition.replica.high_watermark(),
         };
+        let Some(committed) = self.partitions.at(slot).map(committed) else { return };
         while let Some(GroupPartition { writes, .. }) = self.groups.partitions.get_mut(&slot)
             && let Some(&(end, base, id)) = writes.front()
-            && end <= high_watermark
+            && end <= committed
         {
             writes.pop_front();
             self.with_coordinator(turn, slot, |coordinator, context| {

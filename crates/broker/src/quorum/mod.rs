@@ -30,6 +30,7 @@ mod security;
 mod security_tests;
 mod snapshot;
 mod snapshots;
+pub mod standing;
 #[cfg(test)]
 mod tests;
 mod timers;

@@ -131,7 +131,8 @@ impl<'a> PartitionChange<'a> {
         let isr = without(&self.isr, &self.removing);
         let replicas = without(&self.replicas, &self.removing);
         let removed_too_much = !self.removing.is_empty() && isr.is_empty();
-        if removed_too_much || replicas.is_empty() || !contains_all(&isr, &self.adding) {
+        let lacks_new = !contains_all(&isr, &self.adding) && !is_planted(Planted::OldReplicasDropped);
+        if removed_too_much || replicas.is_empty() || lacks_new {
             return;
         }
         if self.adding.len() < self.removing.len() && !contains_all(&isr, &replicas) {

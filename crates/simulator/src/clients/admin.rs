@@ -19,8 +19,10 @@ use crate::invariants::topics::{self, Settled};
 use crate::model::{Model, Nature, Stage, Topic};
 
 const TOPICS_MAX: usize = 7;
-/// Topics that are never deleted: groups and readers can count on them.
-pub const LASTING: usize = 2;
+/// Several nodes are too few at first for those that are to last.
+const REFUSED_MAX: usize = 30;
+/// Topics that are never deleted: groups and readers can count on them. Several nodes may be too few at first, and refuse.
+const LASTING: usize = 2;
 
 enum Question {
     Create(usize),
@@ -42,9 +44,9 @@ pub struct Admin {
 }
 
 /// A name of its own, or one of a few that come again and again.
-fn name_for(api: &mut Api<'_>, number: usize) -> (Str, bool) {
+fn name_for(api: &mut Api<'_>, number: usize, lasts: bool) -> (Str, bool) {
     let again = format!("again-{}", api.random.below(3));
-    let is_reused = number >= LASTING && api.random.one_in(2) && !api.model.is_taken(&again);
+    let is_reused = !lasts && api.random.one_in(2) && !api.model.is_taken(&again);
     (Str::from(if is_reused { again } else { format!("topic-{number}") }), is_reused)
 }
 
@@ -60,15 +62,15 @@ impl Admin {
 
     fn create(&mut self, api: &mut Api<'_>) {
         let number = api.model.topics.len();
-        let lasting = number < LASTING;
+        let lasts = number < LASTING || lacks_lasting(api.model);
         let nature = Nature {
             flushed: api.random.one_in(3),
-            loses_old: !lasting && api.random.one_in(3),
+            loses_old: !lasts && api.random.one_in(3),
             append_time: api.random.one_in(8),
             recompressed: api.random.one_in(8),
             min_in_sync: if api.model.is_cluster { 1 + number % 2 } else { 1 },
         };
-        let (name, is_reused) = name_for(api, number);
+        let (name, is_reused) = name_for(api, number, lasts);
         let comes_again = api.model.topics.iter().any(|topic| topic.name == name);
         let partitions = 1 + api.random.below(4) as i32;
         let mut configs = vec![("file.delete.delay.ms", "1000".to_owned())];
@@ -111,6 +113,7 @@ impl Admin {
         };
         api.model.topics.push(Topic {
             name,
+            lasts,
             is_reused,
             id: Uuid::ZERO,
             nature,
@@ -265,6 +268,9 @@ impl Admin {
             (Question::Create(number), Response::CreateTopics(response)) => {
                 let Some(answer) = response.topics.first() else { return };
                 api.saw(ApiKey::CreateTopics, answer.error_code);
+                if answer.error_code != 0 {
+                    forgo(api.model, number);
+                }
                 let topic = &mut api.model.topics[number];
                 if answer.error_code == 0 {
                     topic.id = answer.topic_id;
@@ -314,7 +320,7 @@ impl Admin {
                 self.create(api);
             }
             (0..3, _) if live.len() < TOPICS_MAX => self.create(api),
-            (3, _) if any >= LASTING && live.len() > 3 => self.delete(api, any),
+            (3, _) if !api.model.topics[any].lasts && live.len() > 3 => self.delete(api, any),
             (8, _) if api.model.topics[any].is_reused => self.delete(api, any),
             (4, _) if api.model.topics[any].partitions < 6 => self.add_partitions(api, any),
             (5 | 6, _) => self.alter(api, any),
@@ -325,6 +331,17 @@ impl Admin {
             _ => self.ask_metadata(api),
         }
     }
+}
+
+/// Nobody knows whether it was made: of several nodes another one is to last.
+fn forgo(model: &mut Model, number: usize) {
+    model.topics[number].lasts &= !model.is_cluster;
+}
+
+/// The first of several nodes are too few for the replicas that were asked for.
+fn lacks_lasting(model: &Model) -> bool {
+    let may_be_there = |topic: &&Topic| topic.lasts && topic.stage != Stage::Deleted;
+    model.is_cluster && model.topics.iter().filter(may_be_there).count() < LASTING
 }
 
 /// Topics whose creation had no answer show here whether they were made.
@@ -350,6 +367,9 @@ impl Program for Admin {
             return;
         }
         if api.model.live_topics().len() < LASTING && api.model.topics.len() < LASTING {
+            return self.create(api);
+        }
+        if lacks_lasting(api.model) && api.model.topics.len() < REFUSED_MAX && !api.model.calm {
             return self.create(api);
         }
         let none = api.model.live_topics().is_empty();
@@ -379,7 +399,9 @@ impl Program for Admin {
 
     fn on_closed(&mut self, api: &mut Api<'_>) {
         self.connected = false;
-        self.question = None;
+        if let Some((_, Question::Create(number))) = self.question.take() {
+            forgo(api.model, number);
+        }
         api.wake_in_about(20_000);
     }
 

@@ -57,6 +57,10 @@ impl Consuming {
         for ((name, partition), Standpoint { offset, power_losses }) in &self.positions {
             let Some(topic) = api.model.topics.iter().find(|topic| *topic.name == **name) else { continue };
             let id = TopicIdPartition { topic_id: topic.id, partition: *partition };
+            // a program has one connection, and that goes to the coordinator
+            if !api.model.is_led_by(&id, api.machine) {
+                continue;
+            }
             let data = FetchPartition {
                 partition: *partition,
                 fetch_offset: *offset,

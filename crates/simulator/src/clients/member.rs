@@ -1,17 +1,17 @@
 //! A member of a group: joins, is given partitions, reads them or counts, commits, sends heartbeats, and now and then
 //! stalls, leaves or dies. The leader shares out the partitions; static members come back under their instance id.
 
+mod requests;
+
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
-use protocol::messages::join_group_request::JoinGroupRequestProtocol;
-use protocol::messages::leave_group_request::MemberIdentity;
 use protocol::messages::sync_group_request::SyncGroupRequestAssignment;
 use protocol::messages::*;
-use protocol::{ApiKey, ErrorCode, Request, Response, Str};
+use protocol::{ApiKey, ErrorCode, Response};
 
 use super::Program;
 use super::consuming::{Consuming, Fetching};
+use super::coordinator::{self, Coordinator, Found};
 use super::offsets::{self, Named};
 use crate::commands::{Api, Reply};
 use crate::invariants::commits::{self, Place};
@@ -26,12 +26,13 @@ const HEARTBEAT_US: u64 = SESSION_MS as u64 * 1000 / 3;
 
 enum Question {
     Coordinator,
-    Join,
-    Sync,
+    /// In this reign of the coordinator.
+    Join(Option<i32>),
+    Sync(Option<i32>),
     Heartbeat,
     Leave,
     Commit(Vec<(Place, i64)>),
-    Offsets(Vec<Place>),
+    Offsets(Vec<Place>, Option<i32>),
     Fetch(Fetching),
 }
 
@@ -79,6 +80,9 @@ pub struct Member {
     assigned: Vec<Named>,
     work: Work,
     state: State,
+    /// It has been given its partitions, and nobody has said since that the group has gone on.
+    belongs: bool,
+    coordinator: Coordinator,
     connected: bool,
     question: Option<(i32, Question)>,
     /// The last that it has asked for which tells the group that it lives.
@@ -102,6 +106,8 @@ impl Member {
                 false => Work::Counting(BTreeMap::new()),
             },
             state: State::Looking,
+            belongs: false,
+            coordinator: Coordinator::default(),
             connected: false,
             question: None,
             lived_at: 0,
@@ -110,169 +116,33 @@ impl Member {
         }
     }
 
-    fn ask(&mut self, api: &mut Api<'_>, version: i16, request: impl Into<Request>, question: Question) {
-        let request = request.into();
-        api.tell(|| {
-            format!("{:?} in {} {} asks {:?}", self.state, self.group, self.generation, request.api_key())
-        });
-        if !matches!(question, Question::Coordinator | Question::Offsets(_) | Question::Fetch(_)) {
-            self.lived_at = api.now;
+    /// It talks to the coordinator: as before, if that may know it still, or as one that joins.
+    fn arrive(&mut self, api: &mut Api<'_>) {
+        let goes_on = self.belongs && api.model.is_cluster && api.random.one_in(2);
+        self.state = if goes_on { State::Stable } else { State::Joining };
+        if goes_on {
+            api.coverage.count("transition", "member goes on with another coordinator");
         }
-        let correlation = api.send(version, request);
-        self.question = Some((correlation, question));
     }
 
-    fn group_id(&self) -> Str {
-        Str::from(self.group.clone())
-    }
-
-    fn member_id(&self) -> Str {
-        Str::from(self.id.clone())
-    }
-
-    fn instance_id(&self) -> Option<Str> {
-        self.instance.clone().map(Str::from)
-    }
-
-    /// Instance ids came with these versions.
-    fn least(&self, with_instance: i16, without: i16) -> i16 {
-        if self.instance.is_some() { with_instance } else { without }
-    }
-
-    fn look(&mut self, api: &mut Api<'_>) {
-        let version = api.version(ApiKey::FindCoordinator, 0, 6);
-        let request = match version {
-            4.. => FindCoordinatorRequest { coordinator_keys: vec![self.group_id()], ..Default::default() },
-            _ => FindCoordinatorRequest { key: self.group_id(), ..Default::default() },
-        };
-        self.ask(api, version, request, Question::Coordinator);
-    }
-
-    fn join(&mut self, api: &mut Api<'_>) {
-        let version = api.version(ApiKey::JoinGroup, self.least(5, 2), 9);
-        let protocol = |name: &'static str| JoinGroupRequestProtocol {
-            name: Str::from_static(name),
-            metadata: Bytes::from(format!("of {}", api.client)),
-        };
-        let request = JoinGroupRequest {
-            group_id: self.group_id(),
-            session_timeout_ms: SESSION_MS,
-            rebalance_timeout_ms: REBALANCE_MS,
-            member_id: self.member_id(),
-            group_instance_id: self.instance_id(),
-            protocol_type: "consumer".into(),
-            protocols: vec![protocol("range"), protocol("roundrobin")],
-            reason: None,
-        };
-        self.ask(api, version, request, Question::Join);
-    }
-
-    fn sync(&mut self, api: &mut Api<'_>) {
-        let version = api.version(ApiKey::SyncGroup, self.least(3, 0), 5);
-        let is_new = version >= 5;
-        let request = SyncGroupRequest {
-            group_id: self.group_id(),
-            generation_id: self.generation,
-            member_id: self.member_id(),
-            group_instance_id: self.instance_id(),
-            protocol_type: is_new.then(|| "consumer".into()),
-            protocol_name: is_new.then(|| Str::from(self.protocol.clone())),
-            assignments: std::mem::take(&mut self.shares),
-        };
-        self.ask(api, version, request, Question::Sync);
-    }
-
-    fn heartbeat(&mut self, api: &mut Api<'_>) {
-        let version = api.version(ApiKey::Heartbeat, self.least(3, 0), 4);
-        let request = HeartbeatRequest {
-            group_id: self.group_id(),
-            generation_id: self.generation,
-            member_id: self.member_id(),
-            group_instance_id: self.instance_id(),
-        };
-        self.ask(api, version, request, Question::Heartbeat);
-    }
-
-    fn leave(&mut self, api: &mut Api<'_>) {
-        let version = api.version(ApiKey::LeaveGroup, self.least(3, 0), 5);
-        let mut request = LeaveGroupRequest { group_id: self.group_id(), ..Default::default() };
-        match version {
-            3.. => {
-                request.members = vec![MemberIdentity {
-                    member_id: self.member_id(),
-                    group_instance_id: self.instance_id(),
-                    reason: None,
-                }]
-            }
-            _ => request.member_id = self.member_id(),
-        }
-        self.ask(api, version, request, Question::Leave);
-    }
-
-    fn place(&self, topic: &str, partition: i32) -> Place {
-        (self.group.clone(), topic.to_owned(), partition)
-    }
-
-    fn commit(&mut self, api: &mut Api<'_>) {
-        let version = api.version(ApiKey::OffsetCommit, self.least(7, 2), 9);
-        let values = match &mut self.work {
-            Work::Counting(offsets) => {
-                offsets.values_mut().for_each(|offset| *offset += 1 + api.random.below(20) as i64);
-                offsets.iter().map(|(of, offset)| (of.clone(), *offset)).collect()
-            }
-            Work::Consuming(consuming) => consuming.positions(),
-        };
-        let (request, made) = offsets::commit(api, &self.group, &values);
-        let request = OffsetCommitRequest {
-            generation_id_or_member_epoch: self.generation,
-            member_id: self.member_id(),
-            group_instance_id: self.instance_id(),
-            ..request
-        };
-        self.ask(api, version, request, Question::Commit(made));
-    }
-
-    fn fetch_offsets(&mut self, api: &mut Api<'_>) {
-        let version = api.version(ApiKey::OffsetFetch, 1, 9);
-        let request = offsets::fetch(&self.group, version, &self.assigned);
-        let places = self.assigned.iter().map(|(topic, partition)| self.place(topic, *partition)).collect();
-        self.ask(api, version, request, Question::Offsets(places));
-    }
-
-    fn consume(&mut self, api: &mut Api<'_>) {
-        let Work::Consuming(consuming) = &self.work else { return };
-        let (version, request, asked) = consuming.fetch(api);
-        self.ask(api, version, request, Question::Fetch(asked));
-    }
-
-    fn share_out(&mut self, api: &mut Api<'_>, members: &[join_group_response::JoinGroupResponseMember]) {
-        let mut all = Vec::new();
-        for number in 0..super::lasting_topics().min(api.model.topics.len()) {
-            let topic = &api.model.topics[number];
-            all.extend((0..topic.partitions).map(|partition| format!("{}/{partition}", topic.name)));
-        }
-        self.shares = members
-            .iter()
-            .enumerate()
-            .map(|(at, member)| {
-                let mine = all.iter().enumerate().filter(|(n, _)| n % members.len() == at);
-                let text = mine.map(|(_, name)| name.as_str()).collect::<Vec<_>>().join(",");
-                SyncGroupRequestAssignment {
-                    member_id: member.member_id.clone(),
-                    assignment: Bytes::from(text),
-                }
-            })
-            .collect();
-    }
-
-    fn on_joined(&mut self, api: &mut Api<'_>, response: &JoinGroupResponse, sent_at: u64) {
+    fn on_joined(
+        &mut self,
+        api: &mut Api<'_>,
+        response: &JoinGroupResponse,
+        sent_at: u64,
+        asked: Option<i32>,
+    ) {
+        self.belongs = false;
         match ErrorCode::from(response.error_code) {
             ErrorCode::None => {
                 self.id = response.member_id.to_string();
                 self.generation = response.generation_id;
                 self.protocol = response.protocol_name.as_deref().unwrap_or_default().to_owned();
-                let found = api.model.generations.joined(&self.group, &self.id, self.generation, sent_at);
-                api.model.violations.extend(found);
+                if let Some(reign) = asked.filter(|_| asked == coordinator::reign(api, &self.group)) {
+                    let who = (&*self.group, &*self.id);
+                    let found = api.model.generations.joined(who, self.generation, reign, sent_at);
+                    api.model.violations.extend(found);
+                }
                 self.shares.clear();
                 if response.leader == response.member_id && !response.skip_assignment {
                     self.share_out(api, &response.members);
@@ -284,7 +154,7 @@ impl Member {
         }
     }
 
-    fn on_synced(&mut self, api: &mut Api<'_>, response: &SyncGroupResponse) {
+    fn on_synced(&mut self, api: &mut Api<'_>, response: &SyncGroupResponse, asked: Option<i32>) {
         if response.error_code != 0 {
             return self.start_over(ErrorCode::from(response.error_code));
         }
@@ -296,15 +166,28 @@ impl Member {
         self.assigned = text.split(',').filter_map(part).collect();
         self.work.clear();
         self.state = State::Stable;
+        self.belongs = true;
         api.coverage.count("transition", "group stable");
         // who comes back under an instance id takes over what his former self had
         let owner = self.instance.as_ref().unwrap_or(&self.id);
-        let found = api.model.ownership.check(&self.group, self.generation, owner, &self.assigned);
-        api.model.violations.extend(found);
-        api.model.generations.synced(&self.group, self.generation, api.now);
+        let is_bound = asked.is_some() && asked == coordinator::reign(api, &self.group);
+        if is_bound || api.model.is_strict {
+            let found = api.model.ownership.check(&self.group, self.generation, owner, &self.assigned);
+            api.model.violations.extend(found);
+        }
+        if coordinator::is_lasting(api, &self.group) {
+            api.model.generations.synced(&self.group, self.generation, api.now);
+        }
     }
 
-    fn on_offsets(&mut self, api: &mut Api<'_>, response: &OffsetFetchResponse, places: &[Place], at: u64) {
+    fn on_offsets(
+        &mut self,
+        api: &mut Api<'_>,
+        response: &OffsetFetchResponse,
+        (places, asked): (&[Place], Option<i32>),
+        at: u64,
+    ) {
+        let is_bound = asked.is_some() && asked == coordinator::reign(api, &self.group);
         let found = match offsets::fetched(response) {
             Ok(found) => found,
             Err(code) => return api.saw(ApiKey::OffsetFetch, code),
@@ -315,7 +198,7 @@ impl Member {
             if code != 0 || !places.contains(&place) {
                 continue;
             }
-            commits::check(api.model, &place, offset, at);
+            commits::check(api.model, &place, offset, at, is_bound);
             match &mut self.work {
                 Work::Counting(offsets) => {
                     let known = offsets.entry(of).or_insert(0);
@@ -348,7 +231,9 @@ impl Member {
                 };
                 match ErrorCode::from(answer.error_code) {
                     ErrorCode::None => {
-                        api.model.commits.acknowledged(&place, *value, sent_at, api.now);
+                        if coordinator::is_lasting(api, &self.group) {
+                            api.model.commits.acknowledged(&place, *value, sent_at, api.now);
+                        }
                         self.commits_in_calm += u64::from(self.is_calm);
                     }
                     code @ (ErrorCode::IllegalGeneration
@@ -366,6 +251,9 @@ impl Member {
     }
 
     fn start_over(&mut self, code: ErrorCode) {
+        use ErrorCode::{FencedInstanceId, IllegalGeneration, RebalanceInProgress, UnknownMemberId};
+        let goes_on = [UnknownMemberId, FencedInstanceId, RebalanceInProgress, IllegalGeneration];
+        self.belongs &= !goes_on.contains(&code);
         match code {
             ErrorCode::None => {}
             ErrorCode::UnknownMemberId | ErrorCode::FencedInstanceId => {
@@ -399,6 +287,7 @@ impl Member {
                 self.question = None;
                 self.id.clear();
                 self.generation = -1;
+                self.belongs = false;
                 self.state = State::Looking;
                 api.wake_in_about(500_000);
             }
@@ -412,7 +301,9 @@ impl Program for Member {
         if !self.connected {
             self.connected = true;
             self.state = State::Looking;
-            api.connect();
+            if self.coordinator.connect(api) {
+                self.arrive(api);
+            }
         }
         if self.question.is_some() {
             return;
@@ -452,19 +343,19 @@ impl Program for Member {
         }
         match (&reply.response, question) {
             (Response::FindCoordinator(response), Question::Coordinator) => {
-                let code = response.coordinators.first().map_or(response.error_code, |one| one.error_code);
-                api.saw(ApiKey::FindCoordinator, code);
-                if code == 0 {
-                    self.state = State::Joining;
+                match self.coordinator.on_found(api, response) {
+                    Found::Here => self.arrive(api),
+                    Found::Elsewhere => self.connected = false,
+                    Found::Nobody => {}
                 }
             }
-            (Response::JoinGroup(response), Question::Join) => {
+            (Response::JoinGroup(response), Question::Join(reign)) => {
                 api.saw(ApiKey::JoinGroup, response.error_code);
-                self.on_joined(api, response, reply.sent_at);
+                self.on_joined(api, response, reply.sent_at, reign);
             }
-            (Response::SyncGroup(response), Question::Sync) => {
+            (Response::SyncGroup(response), Question::Sync(reign)) => {
                 api.saw(ApiKey::SyncGroup, response.error_code);
-                self.on_synced(api, response);
+                self.on_synced(api, response, reign);
             }
             (Response::Heartbeat(response), Question::Heartbeat) => {
                 api.saw(ApiKey::Heartbeat, response.error_code);
@@ -482,8 +373,8 @@ impl Program for Member {
                     consuming.on_fetched(api, &self.group, response, &asked);
                 }
             }
-            (Response::OffsetFetch(response), Question::Offsets(places)) => {
-                self.on_offsets(api, response, &places, reply.sent_at);
+            (Response::OffsetFetch(response), Question::Offsets(places, reign)) => {
+                self.on_offsets(api, response, (&places, reign), reply.sent_at);
             }
             _ => api.model.violation("an answer of another kind than a member asked for"),
         }

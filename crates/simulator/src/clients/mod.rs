@@ -3,13 +3,16 @@
 
 mod admin;
 mod consuming;
+mod coordinator;
 mod fetcher;
 mod member;
 mod observer;
 mod offsets;
 mod producer;
 mod reading;
+mod reassigner;
 mod solo;
+mod steward;
 
 use crate::commands::{Api, Reply};
 use crate::invariants::liveness::Standing;
@@ -19,16 +22,13 @@ pub use fetcher::Fetcher;
 pub use member::Member;
 pub use observer::Observer;
 pub use producer::Producer;
+pub use reassigner::Reassigner;
 pub use solo::Solo;
+pub use steward::Steward;
 
 /// The listener for clients, and the one for controllers, whose connections the quorum has.
 pub const CLIENTS: u16 = 0;
 pub const CONTROLLERS: u16 = 1;
-
-/// How many topics live as long as the run.
-pub fn lasting_topics() -> usize {
-    admin::LASTING
-}
 
 /// A client's behaviour.
 pub trait Program {

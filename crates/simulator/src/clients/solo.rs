@@ -10,19 +10,21 @@ use protocol::{ApiKey, ErrorCode, Request, Response, Str};
 
 use super::Program;
 use super::consuming::{Consuming, Fetching};
+use super::coordinator::{self, Coordinator, Found};
 use super::offsets::{self, Named};
 use crate::commands::{Api, Reply};
 use crate::invariants::commits::{self, NONE, Place};
 use crate::invariants::liveness::Standing;
-use crate::model::Model;
+use crate::model::{Model, Topic};
 
 enum Question {
     Coordinator,
-    Offsets,
+    /// In this reign of the coordinator.
+    Offsets(Option<i32>),
     Fetch(Fetching),
     Commit(Vec<(Place, i64)>),
     /// Offsets deleted, one by one or with their group.
-    Delete(Vec<Place>),
+    Delete(Vec<Place>, Option<i32>),
 }
 
 /// See the head of the file.
@@ -30,6 +32,7 @@ pub struct Solo {
     group: String,
     partitions: Vec<Named>,
     consuming: Consuming,
+    coordinator: Coordinator,
     connected: bool,
     found: bool,
     question: Option<(i32, Question)>,
@@ -41,8 +44,9 @@ impl Solo {
     pub fn new(number: u64) -> Solo {
         Solo {
             group: format!("solo-{number}"),
-            partitions: vec![("topic-0".into(), 0), ("topic-1".into(), 0)],
+            partitions: Vec::new(),
             consuming: Consuming::default(),
+            coordinator: Coordinator::default(),
             connected: false,
             found: false,
             question: None,
@@ -61,6 +65,12 @@ impl Solo {
         self.partitions.iter().map(place).collect()
     }
 
+    /// The first partition of each topic that lasts.
+    fn choose(&mut self, api: &Api<'_>) {
+        let first = |topic: &Topic| (topic.name.to_string(), 0);
+        self.partitions = api.model.lasting_topics().map(first).collect();
+    }
+
     fn look(&mut self, api: &mut Api<'_>) {
         let version = api.version(ApiKey::FindCoordinator, 4, 6);
         let key = Str::from(self.group.clone());
@@ -71,11 +81,15 @@ impl Solo {
     fn ask_offsets(&mut self, api: &mut Api<'_>) {
         let version = api.version(ApiKey::OffsetFetch, 1, 9);
         let request = offsets::fetch(&self.group, version, &self.partitions);
-        self.ask(api, version, request, Question::Offsets);
+        let reign = coordinator::reign(api, &self.group);
+        self.ask(api, version, request, Question::Offsets(reign));
     }
 
     fn consume(&mut self, api: &mut Api<'_>) {
         let (version, request, asked) = self.consuming.fetch(api);
+        if request.topics.is_empty() {
+            return self.commit(api);
+        }
         self.ask(api, version, request, Question::Fetch(asked));
     }
 
@@ -93,7 +107,8 @@ impl Solo {
         let request = request.into();
         let version = request.api_key().versions_before().max;
         self.consuming.clear();
-        self.ask(api, version, request, Question::Delete(places));
+        let reign = coordinator::reign(api, &self.group);
+        self.ask(api, version, request, Question::Delete(places, reign));
     }
 
     fn delete_offset(&mut self, api: &mut Api<'_>) {
@@ -113,7 +128,14 @@ impl Solo {
         self.delete(api, places, request);
     }
 
-    fn on_offsets(&mut self, api: &mut Api<'_>, response: &OffsetFetchResponse, asked_at: u64) {
+    fn on_offsets(
+        &mut self,
+        api: &mut Api<'_>,
+        response: &OffsetFetchResponse,
+        asked: Option<i32>,
+        asked_at: u64,
+    ) {
+        let is_bound = asked.is_some() && asked == coordinator::reign(api, &self.group);
         let found = match offsets::fetched(response) {
             Ok(found) => found,
             Err(code) => {
@@ -128,7 +150,7 @@ impl Solo {
                 continue;
             }
             let place = (self.group.clone(), of.0.clone(), of.1);
-            commits::check(api.model, &place, offset, asked_at);
+            commits::check(api.model, &place, offset, asked_at, is_bound);
             let found = api.model.deliveries.committed(&place, offset);
             api.model.violations.extend(found);
             self.consuming.go_on_from(of, offset);
@@ -149,7 +171,9 @@ impl Solo {
                 let Some((_, value)) = made.iter().find(|(other, _)| *other == place) else { continue };
                 match answer.error_code {
                     0 => {
-                        api.model.commits.acknowledged(&place, *value, sent_at, api.now);
+                        if coordinator::is_lasting(api, &self.group) {
+                            api.model.commits.acknowledged(&place, *value, sent_at, api.now);
+                        }
                         self.commits_in_calm += u64::from(self.is_calm);
                     }
                     _ => self.found = false,
@@ -158,13 +182,23 @@ impl Solo {
         }
     }
 
-    fn on_deleted(&mut self, api: &mut Api<'_>, places: &[Place], code: i16, sent_at: u64) {
+    fn on_deleted(
+        &mut self,
+        api: &mut Api<'_>,
+        (places, asked): (&[Place], Option<i32>),
+        code: i16,
+        sent_at: u64,
+    ) {
+        let is_bound = asked.is_some() && asked == coordinator::reign(api, &self.group);
+        let is_certain = code == 0 || is_bound;
         match ErrorCode::from(code) {
             // a group without a trace holds no offset either
             ErrorCode::None | ErrorCode::GroupIdNotFound => {
                 api.coverage.count("transition", "offsets deleted");
-                for place in places {
-                    api.model.commits.acknowledged(place, NONE, sent_at, api.now);
+                if is_certain && coordinator::is_lasting(api, &self.group) {
+                    for place in places {
+                        api.model.commits.acknowledged(place, NONE, sent_at, api.now);
+                    }
                 }
             }
             _ => self.found = false,
@@ -181,15 +215,18 @@ impl Program for Solo {
     fn wake(&mut self, api: &mut Api<'_>) {
         if !self.connected {
             self.connected = true;
-            self.found = false;
-            api.connect();
+            self.found = self.coordinator.connect(api);
         }
         if self.question.is_some() {
             return;
         }
+        let wanted = if api.model.is_cluster { 1 } else { 2 };
+        if !self.found || self.partitions.len() < wanted {
+            self.choose(api);
+        }
         let deletes = !api.model.calm && api.random.one_in(30);
         match api.random.below(4) {
-            _ if !self.found || api.model.live_topics().len() < super::lasting_topics() => self.look(api),
+            _ if !self.found || self.partitions.len() < wanted => self.look(api),
             0 | 1 if deletes => self.delete_group(api),
             2 | 3 if deletes => self.delete_offset(api),
             _ if self.consuming.len() < self.partitions.len() => self.ask_offsets(api),
@@ -208,12 +245,12 @@ impl Program for Solo {
         }
         match (&reply.response, question) {
             (Response::FindCoordinator(response), Question::Coordinator) => {
-                let code = response.coordinators.first().map_or(response.error_code, |one| one.error_code);
-                api.saw(ApiKey::FindCoordinator, code);
-                self.found = code == 0;
+                let found = self.coordinator.on_found(api, response);
+                self.found = found == Found::Here;
+                self.connected &= found != Found::Elsewhere;
             }
-            (Response::OffsetFetch(response), Question::Offsets) => {
-                self.on_offsets(api, response, reply.sent_at);
+            (Response::OffsetFetch(response), Question::Offsets(reign)) => {
+                self.on_offsets(api, response, reign, reply.sent_at);
             }
             (Response::Fetch(response), Question::Fetch(asked)) => {
                 self.consuming.on_fetched(api, &self.group, response, &asked);
@@ -221,14 +258,14 @@ impl Program for Solo {
             (Response::OffsetCommit(response), Question::Commit(made)) => {
                 self.on_committed(api, response, &made, reply.sent_at);
             }
-            (Response::OffsetDelete(response), Question::Delete(places)) => {
+            (Response::OffsetDelete(response), Question::Delete(places, reign)) => {
                 api.saw(ApiKey::OffsetDelete, code_of(response));
-                self.on_deleted(api, &places, code_of(response), reply.sent_at);
+                self.on_deleted(api, (&places, reign), code_of(response), reply.sent_at);
             }
-            (Response::DeleteGroups(response), Question::Delete(places)) => {
+            (Response::DeleteGroups(response), Question::Delete(places, reign)) => {
                 let code = response.results.first().map_or(-1, |result| result.error_code);
                 api.saw(ApiKey::DeleteGroups, code);
-                self.on_deleted(api, &places, code, reply.sent_at);
+                self.on_deleted(api, (&places, reign), code, reply.sent_at);
             }
             _ => api.model.violation("an answer of another kind than a lone consumer asked for"),
         }
@@ -248,6 +285,7 @@ impl Program for Solo {
 
     fn standing(&self, _: &Model) -> Standing {
         match self.commits_in_calm {
+            _ if self.partitions.is_empty() => Standing::Good,
             0 => Standing::Stuck("no offset is committed".into()),
             _ => Standing::Good,
         }

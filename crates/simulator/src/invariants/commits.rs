@@ -1,5 +1,6 @@
 //! A committed offset that is read was committed by somebody, and is not older than one that was acknowledged before
-//! the question: commits neither go back nor are ahead of what was committed.
+//! the question: commits neither go back nor are ahead of what was committed. A coordinator that was deposed and has not
+//! heard of it may tell what it knew, as Kafka's do: of its answers only the first is asked.
 
 use std::collections::BTreeMap;
 
@@ -58,6 +59,14 @@ impl Commits {
         }
     }
 
+    /// Somebody has committed it, at any time.
+    fn is_known(&self, place: &Place, value: i64) -> bool {
+        let has = |all: &BTreeMap<Place, Vec<Commit>>| {
+            all.get(place).is_some_and(|commits| commits.iter().any(|commit| commit.value == value))
+        };
+        value == NONE || has(&self.made) || has(&self.old)
+    }
+
     fn is_possible(&self, place: &Place, value: i64, asked_at: u64) -> bool {
         let of = |all: &'_ BTreeMap<Place, Vec<Commit>>| all.get(place).cloned().unwrap_or_default();
         // who asked before the newest was taken may be told what was overwritten since
@@ -77,9 +86,13 @@ impl Commits {
     }
 }
 
-/// OffsetFetch, sent at some time, said this.
-pub fn check(model: &mut Model, place: &Place, value: i64, asked_at: u64) {
-    if !model.commits.is_possible(place, value, asked_at) {
+/// OffsetFetch, sent at some time, said this. `is_bound`: it was asked of who was the newest coordinator all the while.
+pub fn check(model: &mut Model, place: &Place, value: i64, asked_at: u64, is_bound: bool) {
+    let holds = match is_bound {
+        true => model.commits.is_possible(place, value, asked_at),
+        false => model.commits.is_known(place, value),
+    };
+    if !holds {
         let made = model.commits.made.get(place);
         let tail: Vec<_> = made.map(|made| made.iter().rev().take(4).copied().collect()).unwrap_or_default();
         model.violation(format!("offset {value} of {place:?} asked for at {asked_at}, committed: {tail:?}"));

@@ -1,7 +1,7 @@
 //! What several nodes have acknowledged on disks that lose what is not synced. With `flush.messages=1` an acks=all record
-//! survives any crashes; else as long as fewer than `min.insync.replicas` of its replicas are unsure at a time: those that
-//! crashed since they were last known to be in sync. The controller takes a killed one, too, for one that has lost records
-//! (KIP-966). Records that were at risk once are not asked for any more.
+//! survives any crashes; else as long as fewer than `min.insync.replicas` of its replicas are unsure at a time, or none
+//! where the replicas have changed: unsure are those that crashed since they were last known to be in sync. The controller
+//! takes a killed one, too, for one that has lost records (KIP-966). Records that were at risk once are not asked for.
 
 use std::collections::BTreeMap;
 
@@ -23,6 +23,8 @@ struct Promises {
     is_flushed: bool,
     min_in_sync: usize,
     replicas: usize,
+    /// It was reassigned: how many replicas had what was acknowledged before is not known here.
+    is_moved: bool,
     /// By first offset, the batch's number.
     batches: BTreeMap<i64, u32>,
     unsure: BTreeMap<MachineIndex, Unsure>,
@@ -58,6 +60,18 @@ impl Survival {
         }
     }
 
+    /// Its replicas are others now. How many have to be in sync the controller takes, as Kafka's does, to be no more than
+    /// the topic's first partition has replicas: where that one changes, all others have changed too.
+    pub fn moved<'a>(&mut self, id: TopicIdPartition, all: impl Iterator<Item = &'a TopicIdPartition>) {
+        let concerns =
+            |other: &&TopicIdPartition| **other == id || id.partition == 0 && other.topic_id == id.topic_id;
+        for other in all.filter(concerns) {
+            let promises = self.partitions.entry(*other).or_default();
+            promises.is_moved = true;
+            promises.forget_risky();
+        }
+    }
+
     /// What the newest image says.
     pub fn reign(&mut self, id: &TopicIdPartition, reign: &Reign) {
         let Some(promises) = self.partitions.get_mut(id) else { return };
@@ -69,6 +83,11 @@ impl Survival {
             }
             !is_back
         });
+    }
+
+    /// No replica is unsure.
+    pub fn is_sure(&self, id: &TopicIdPartition) -> bool {
+        self.partitions.get(id).is_none_or(|promises| promises.unsure.is_empty())
     }
 
     /// The first that a log lacks, of those that have to be there from an offset on.
@@ -86,7 +105,7 @@ impl Survival {
 
 impl Promises {
     fn forget_risky(&mut self) {
-        let enough = self.min_in_sync.min(self.replicas).max(1);
+        let enough = if self.is_moved { 1 } else { self.min_in_sync.min(self.replicas).max(1) };
         if !self.is_flushed && self.unsure.len() >= enough {
             self.batches.clear();
         }
@@ -100,7 +119,8 @@ mod tests {
     use super::*;
 
     fn reign(in_sync: &[usize]) -> Reign {
-        Reign { leader: in_sync.first().copied(), replicas: vec![0, 1, 2], in_sync: in_sync.to_vec() }
+        let (leader, in_sync) = (in_sync.first().copied(), in_sync.to_vec());
+        Reign { leader, replicas: vec![0, 1, 2], in_sync, ..Reign::default() }
     }
 
     /// Crashes and in-sync sets; then whether the record has to be there.

@@ -1,0 +1,190 @@
+//! Somebody who moves partitions while records flow: adds replicas, takes some away, changes his mind, and asks what
+//! goes on. One request at a time, to any node.
+
+use protocol::messages::alter_partition_reassignments_request::{ReassignablePartition, ReassignableTopic};
+use protocol::messages::{
+    AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse,
+    ListPartitionReassignmentsRequest,
+};
+use protocol::{ApiKey, ErrorCode, Request, Response, Str};
+use types::TopicIdPartition;
+
+use super::Program;
+use crate::commands::{Api, Reply};
+use crate::invariants::liveness::Standing;
+use crate::model::Model;
+use crate::world::MachineIndex;
+
+const OFFSETS: &str = "__consumer_offsets";
+
+struct Asked {
+    id: TopicIdPartition,
+    /// None: what is under way is to end.
+    target: Option<Vec<MachineIndex>>,
+    /// The replicas, where nothing is under way as far as anybody knows.
+    before: Option<Vec<MachineIndex>>,
+}
+
+#[derive(Default)]
+pub struct Reassigner {
+    connected: bool,
+    is_calm: bool,
+    answers_in_calm: u64,
+    question: Option<(i32, Option<Asked>)>,
+}
+
+impl Reassigner {
+    pub fn new() -> Reassigner {
+        Reassigner::default()
+    }
+
+    /// A partition and its topic's name. By name, one that comes again might be hit in place of another.
+    fn choose(&self, api: &mut Api<'_>) -> Option<(Str, TopicIdPartition)> {
+        if let Some((topic_id, partitions)) = api.model.offsets_topic.filter(|_| api.random.one_in(5)) {
+            let partition = api.random.below(partitions.max(1) as u64) as i32;
+            return Some((Str::from_static(OFFSETS), TopicIdPartition { topic_id, partition }));
+        }
+        let live = api.model.live_topics().into_iter();
+        let live: Vec<usize> = live.filter(|at| !api.model.topics[*at].is_reused).collect();
+        let at = *live.get(api.random.below(live.len().max(1) as u64) as usize)?;
+        let topic = &api.model.topics[at];
+        let partition = api.random.below(topic.partitions.max(1) as u64) as i32;
+        Some((topic.name.clone(), TopicIdPartition { topic_id: topic.id, partition }))
+    }
+
+    fn draw_target(api: &mut Api<'_>) -> Vec<MachineIndex> {
+        let mut machines: Vec<MachineIndex> = (0..api.model.nodes).collect();
+        let count = (1 + api.random.below(3) as usize).min(machines.len());
+        let drawn =
+            (0..count).map(|_| machines.swap_remove(api.random.below(machines.len() as u64) as usize));
+        drawn.collect()
+    }
+
+    fn alter(&mut self, api: &mut Api<'_>) {
+        let Some((name, id)) = self.choose(api) else { return self.list(api) };
+        let reign = api.model.reigns.get(&id);
+        let is_under_way = reign.is_some_and(|reign| reign.is_reassigning());
+        let before = reign.filter(|_| !is_under_way).map(|reign| reign.replicas.clone());
+        let cancels = is_under_way && !api.random.one_in(4);
+        let target = (!cancels).then(|| Self::draw_target(api));
+        let node = |machine: &MachineIndex| *machine as i32 + 1;
+        let replicas = target.as_ref().map(|target| target.iter().map(node).collect());
+        let partition = ReassignablePartition { partition_index: id.partition, replicas };
+        let request = AlterPartitionReassignmentsRequest {
+            timeout_ms: 10_000,
+            allow_replication_factor_change: !api.random.one_in(4),
+            topics: vec![ReassignableTopic { name, partitions: vec![partition] }],
+        };
+        self.ask(api, request, Some(Asked { id, target, before }));
+    }
+
+    fn list(&mut self, api: &mut Api<'_>) {
+        self.ask(api, ListPartitionReassignmentsRequest { timeout_ms: 10_000, topics: None }, None);
+    }
+
+    fn ask(&mut self, api: &mut Api<'_>, request: impl Into<Request>, asked: Option<Asked>) {
+        let request = request.into();
+        // version 0 does not say whether the number of replicas may change: it may
+        let version = request.api_key().versions_before().max;
+        if let Some(asked) = &asked {
+            let text = format!("reassigns {} to {:?}", asked.id, asked.target);
+            api.tell(|| text);
+        }
+        let correlation = api.send(version, request);
+        self.question = Some((correlation, asked));
+    }
+
+    fn on_altered(
+        &mut self,
+        api: &mut Api<'_>,
+        asked: &Asked,
+        response: &AlterPartitionReassignmentsResponse,
+    ) {
+        let first = response.responses.first().and_then(|topic| topic.partitions.first());
+        let code = match (response.error_code, first) {
+            (0, Some(partition)) => partition.error_code,
+            (0, None) => ErrorCode::UnknownServerError.code(),
+            (code, _) => code,
+        };
+        api.saw(ApiKey::AlterPartitionReassignments, code);
+        let all = &mut api.model.reassignments;
+        match (ErrorCode::from(code), &asked.target) {
+            (ErrorCode::None, Some(target)) => {
+                all.begun(asked.id, target, asked.before.as_deref());
+                api.coverage.count("transition", "reassignment asked for");
+            }
+            (ErrorCode::None, None) => {
+                all.cancelled(asked.id);
+                api.coverage.count("transition", "reassignment cancelled");
+            }
+            (
+                ErrorCode::InvalidReplicaAssignment
+                | ErrorCode::InvalidReplicationFactor
+                | ErrorCode::UnknownTopicOrPartition,
+                _,
+            ) => {}
+            // passed on twice, the second finds nothing where the first was carried out
+            _ => all.unclear(asked.id),
+        }
+    }
+}
+
+impl Program for Reassigner {
+    fn wake(&mut self, api: &mut Api<'_>) {
+        if !self.connected {
+            self.connected = true;
+            api.connect();
+        }
+        if self.question.is_some() {
+            return;
+        }
+        match api.model.calm || api.random.one_in(5) {
+            true => self.list(api),
+            false => self.alter(api),
+        }
+    }
+
+    fn on_reply(&mut self, api: &mut Api<'_>, reply: Reply) {
+        let Some((correlation, asked)) = self.question.take() else {
+            return api.model.violation("an answer that nobody who moves partitions asked for");
+        };
+        if correlation != reply.correlation {
+            return api.model.violation("an answer to another question of who moves partitions");
+        }
+        match (&reply.response, asked) {
+            (Response::AlterPartitionReassignments(response), Some(asked)) => {
+                self.on_altered(api, &asked, response);
+            }
+            (Response::ListPartitionReassignments(response), None) => {
+                api.saw(ApiKey::ListPartitionReassignments, response.error_code);
+            }
+            _ => api.model.violation("an answer of another kind than who moves partitions asked for"),
+        }
+        self.answers_in_calm += u64::from(self.is_calm);
+        let pause = if api.model.calm { 800_000 } else { 250_000 };
+        api.wake_in_about(pause);
+    }
+
+    fn on_closed(&mut self, api: &mut Api<'_>) {
+        self.connected = false;
+        if let Some((_, Some(asked))) = self.question.take() {
+            api.model.reassignments.unclear(asked.id);
+        }
+        api.wake_in_about(50_000);
+    }
+
+    fn calm(&mut self) {
+        self.is_calm = true;
+    }
+
+    fn standing(&self, _: &Model) -> Standing {
+        match self.answers_in_calm {
+            0 => Standing::Stuck("who moves partitions gets no answer".into()),
+            _ => Standing::Good,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        "reassigner"
+    }
+}
