@@ -10,6 +10,7 @@ use metadata::configs::{Scope, SecurityProtocol, StaticConfig, lookup, unknown_n
 use crate::properties;
 
 const METRICS_LISTENER: &str = "barnabas.metrics.listener";
+const AUTHORIZER: &str = "authorizer.class.name";
 
 /// Where a value was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,6 +123,7 @@ impl Given {
             message: error.message,
         })?;
         self.check_protocols(&config)?;
+        self.check_authorizer(&config)?;
         let listener = config.str(METRICS_LISTENER).unwrap_or_default();
         let is_address = listener.rsplit_once(':').is_some_and(|(host, port)| {
             !host.is_empty() && !host.contains("//") && port.parse::<u16>().is_ok()
@@ -152,6 +154,18 @@ impl Given {
                 "Listener {name} has the security protocol {protocol}, which is not served yet: only PLAINTEXT is"
             ),
         })
+    }
+
+    /// Nor is anybody refused anything yet: a node that is open to all where its file names an authorizer would be worse
+    /// than none.
+    fn check_authorizer(&self, config: &StaticConfig) -> Result<(), Invalid> {
+        match config.str(AUTHORIZER) {
+            None | Some("") => Ok(()),
+            Some(class) => Err(Invalid {
+                place: self.place_text(Some(AUTHORIZER)),
+                message: format!("{AUTHORIZER} is {class}, and no authorizer is served yet: leave it out"),
+            }),
+        }
     }
 
     fn place_text(&self, name: Option<&str>) -> String {
@@ -265,6 +279,20 @@ mod tests {
                 (checked, _) => panic!("{map}: {checked:?}"),
             }
         }
+    }
+
+    #[test]
+    fn an_authorizer_that_would_not_be_asked_is_refused() {
+        let standard: String =
+            Given::standard(Path::new("/d")).values().iter().map(|(k, v)| format!("{k}={v}\n")).collect();
+        let file_with = |class: &str| file(&format!("{AUTHORIZER}={class}\n{standard}")).check();
+        let error =
+            file_with("org.apache.kafka.metadata.authorizer.StandardAuthorizer").unwrap_err().to_string();
+        assert!(
+            error.starts_with("server.properties:1: ") && error.contains("StandardAuthorizer"),
+            "{error}"
+        );
+        assert!(file_with("").is_ok());
     }
 
     #[test]
