@@ -10,6 +10,7 @@ use rustix::process::Signal;
 
 use super::cluster::Cluster;
 use super::disk::Saturation;
+use super::moves::Move;
 use super::network::{End, Way};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
@@ -30,6 +31,8 @@ pub enum Kind {
     Saturate,
     /// SIGTERM and start, one node after the other
     Rolling,
+    /// A partition gets other replicas, and three again after a while
+    Move,
 }
 
 impl Kind {
@@ -42,6 +45,7 @@ impl Kind {
         Kind::Clock,
         Kind::Saturate,
         Kind::Rolling,
+        Kind::Move,
     ];
 
     fn is_hard(self) -> bool {
@@ -50,7 +54,7 @@ impl Kind {
 
     /// It cannot make a live and reachable broker look dead.
     pub fn leaves_brokers_alone(self) -> bool {
-        matches!(self, Kind::Clock | Kind::Saturate)
+        matches!(self, Kind::Clock | Kind::Saturate | Kind::Move)
     }
 }
 
@@ -63,6 +67,7 @@ enum Undo {
     FreeDisk,
     SetClock,
     Relieve(Saturation),
+    MoveBack(Move),
 }
 
 struct Active {
@@ -128,7 +133,12 @@ impl Storm {
     }
 
     fn end_those_over(&mut self, cluster: &mut Cluster, now: Instant) -> Result<()> {
-        while let Some(at) = self.active.iter().position(|one| one.until <= now) {
+        let is_over = |one: &Active| one.until <= now;
+        // a move back is decided by nodes that other faults may have taken away
+        let is_soon = |one: &Active| is_over(one) && one.kind != Kind::Move;
+        while let Some(at) =
+            self.active.iter().position(is_soon).or_else(|| self.active.iter().position(is_over))
+        {
             let over = self.active.swap_remove(at);
             let (kind, node) = (over.kind, over.node);
             end(over, cluster).with_context(|| format!("the end of {kind:?} at node {node}"))?;
@@ -143,6 +153,8 @@ impl Storm {
         let kind = self.deck[self.dice.below(self.deck.len() as u64) as usize];
         let node = match kind {
             Kind::Disk => cluster.small_disk(),
+            // of the cluster as a whole
+            Kind::Move => 0,
             _ => 1 + self.dice.below(cluster.nodes.len() as u64) as usize,
         };
         let away = self.active.iter().filter(|one| one.kind.is_hard()).count();
@@ -158,6 +170,10 @@ impl Storm {
         self.deck.retain(|other| *other != kind);
         let begun = match kind {
             Kind::Rolling => return cluster.roll(),
+            Kind::Move => match self.shift(cluster)? {
+                Some(active) => Ok(active),
+                None => return Ok(()),
+            },
             Kind::Kill => self.kill(cluster, node),
             Kind::Pause => self.pause(cluster, node),
             Kind::Cut => self.cut(cluster, node),
@@ -249,6 +265,19 @@ impl Storm {
         Ok(self.active(cluster, (Kind::Clock, node), length, &text, Undo::SetClock))
     }
 
+    /// None where the cluster cannot decide it now.
+    fn shift(&mut self, cluster: &mut Cluster) -> Result<Option<Active>> {
+        let nodes = cluster.nodes.len();
+        let there = Move::draw(&mut self.dice, nodes);
+        let length = self.length();
+        if !there.ask(cluster)? {
+            return Ok(None);
+        }
+        let text = there.text();
+        let end = Undo::MoveBack(there.back(&mut self.dice, nodes));
+        Ok(Some(self.active(cluster, (Kind::Move, 0), length, &text, end)))
+    }
+
     fn saturate(&mut self, cluster: &mut Cluster, node: usize) -> Result<Active> {
         let length = self.length();
         let saturation = Saturation::start(&cluster.node(node)?.folder)?;
@@ -272,6 +301,7 @@ fn end(over: Active, cluster: &mut Cluster) -> Result<()> {
         Undo::Relieve(saturation) => saturation.stop(),
         // it goes on by itself
         Undo::FreeDisk => cluster.disk.free()?,
+        Undo::MoveBack(back) => back.insist(cluster)?,
     }
     cluster.timeline.end(over.at);
     Ok(())

@@ -9,6 +9,7 @@ mod disk;
 mod faults;
 mod fencing;
 mod history;
+mod moves;
 mod network;
 mod node;
 mod replicas;
