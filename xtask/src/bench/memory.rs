@@ -6,7 +6,6 @@ use std::io::{Read, Seek};
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use rustix::fs::{Advice, fadvise};
 
 const BLOCK: usize = 1 << 20;
 /// Between two looks at what is free.
@@ -14,7 +13,8 @@ const BLOCKS: usize = 64;
 /// What is left free: enough that the kernel reclaims ahead of need.
 const LEFT_KIB: u64 = 512 << 10;
 
-/// A file of nothing but holes: its pages, once read, fill the memory and no disk.
+/// A file of nothing but holes, read round and round: its pages fill the memory and no disk. The kernel takes those first
+/// that were read longest ago, which are the next in turn.
 pub struct Filler {
     path: PathBuf,
     file: File,
@@ -29,19 +29,19 @@ impl Filler {
         let size = gib << 30;
         file.set_len(size)?;
         let mut filler = Filler { path, file, size, block: vec![0; BLOCK] };
-        filler.refill()?;
+        filler.top_up()?;
         Ok(filler)
     }
 
-    /// Lets go of all pages and reads again until next to no memory is free. Pages that are read into memory as
-    /// the last subject left it, in small pieces, are small ones, and a fast writer then pays for taking them back.
-    pub fn refill(&mut self) -> Result<()> {
-        fadvise(&self.file, 0, None, Advice::DontNeed)?;
-        self.file.rewind()?;
+    /// Reads until next to no memory is free.
+    pub fn top_up(&mut self) -> Result<()> {
         let mut read = 0;
         while read < self.size && free_kib()? > LEFT_KIB {
             for _ in 0..BLOCKS {
-                read += self.file.read(&mut self.block)? as u64;
+                if self.file.read(&mut self.block)? == 0 {
+                    self.file.rewind()?;
+                }
+                read += BLOCK as u64;
             }
         }
         Ok(())

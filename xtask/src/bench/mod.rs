@@ -110,7 +110,7 @@ impl BenchArguments {
         for round in 0..self.rounds.max(1) {
             for load in &loads {
                 for party in self.parties(round) {
-                    filler.refill()?;
+                    filler.top_up()?;
                     println!("==> round {} of {}: {} {party:?}", round + 1, self.rounds.max(1), load.name);
                     match (load.run)(&bench, party) {
                         Ok(figures) => samples.extend(figures.into_iter().map(|figure| {
