@@ -27,6 +27,20 @@ fn seeds_that_found_something_hold() {
     }
 }
 
+/// The same of three nodes.
+#[test]
+fn seeds_of_three_nodes_that_found_something_hold() {
+    for (seed, what) in FOUND_AMONG_THREE {
+        let report = run(Options { nodes: Some(3), ..options(*seed) });
+        assert_eq!(report.violation, None, "seed {seed}: {what}");
+    }
+}
+
+const FOUND_AMONG_THREE: &[(u64, &str)] = &[
+    (7, "a node that had lost power set the log of a topic aside that its first image did not have"),
+    (771, "the same on three nodes, one after the other: acknowledged records were lost"),
+];
+
 const FOUND: &[(u64, &str)] = &[
     (19, "partition.metadata was not synced after a kill, and its log was lost with the power"),
     (40, "a stop waited for ever when a checkpoint file was the last thing to be written"),

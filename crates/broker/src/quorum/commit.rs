@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use raft::RaftLog;
+use types::Offset;
 
 use super::batches::{self, LogRecord};
 use super::{Quorum, Turn};
@@ -13,10 +14,16 @@ use crate::message::Message;
 const READ_BYTES: usize = 1 << 20;
 
 impl Quorum {
+    /// Committed, and on the own disk: what shards have acted on must be known still after a loss of power. A log of a topic
+    /// that the first image does not have is taken for one of no topic.
+    fn applicable(&self) -> Offset {
+        self.high_watermark.min(self.raft.flushed())
+    }
+
     /// Applies whole batches up to the high watermark, or to one that deletes topics: that is published alone, so that
     /// no image has both a topic's end and its namesake's beginning.
     pub(super) fn apply_committed(&mut self, turn: &mut Turn<'_>) {
-        while self.applied < self.high_watermark && !self.is_failed && !self.has_unpublished_deletion() {
+        while self.applied < self.applicable() && !self.is_failed && !self.has_unpublished_deletion() {
             if let Err(reason) = self.apply_some() {
                 return self.fail(reason, turn);
             }
@@ -30,10 +37,10 @@ impl Quorum {
 
     fn apply_some(&mut self) -> Result<(), String> {
         let bytes = self.log.read(self.applied, READ_BYTES).map_err(|error| error.to_string())?;
-        let before = self.applied;
+        let (before, end) = (self.applied, self.applicable());
         for batch in records::Batches::new(&bytes) {
             let batch = batch.map_err(|error| error.to_string())?;
-            if batch.next_offset() > self.high_watermark {
+            if batch.next_offset() > end {
                 break;
             }
             let mut refused = None;
@@ -67,6 +74,10 @@ impl Quorum {
         let last = self.applied.0 - 1;
         // nothing is shown before this start's first committed record: the log may hold more that is
         if self.high_watermark.0 == 0 || self.published.is_some_and(|published| published >= last) {
+            return;
+        }
+        // the first is from when all that is committed here is applied
+        if self.published.is_none() && self.applied < self.high_watermark {
             return;
         }
         // a new topic may belong to other shards than its old namesake, whose directories must be out of its way
