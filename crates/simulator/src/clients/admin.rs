@@ -12,6 +12,7 @@ use protocol::{ApiKey, ErrorCode, Request, Response, Str};
 use types::Uuid;
 
 use super::Program;
+use super::exchange::Exchange;
 use crate::commands::{Api, Reply};
 use crate::faults::Fault;
 use crate::invariants::liveness::Standing;
@@ -35,8 +36,7 @@ enum Question {
 
 #[derive(Default)]
 pub struct Admin {
-    connected: bool,
-    question: Option<(i32, Question)>,
+    exchange: Exchange<Question>,
     /// The next of that name follows at once.
     deleted_just_now: bool,
     is_calm: bool,
@@ -56,8 +56,7 @@ impl Admin {
     }
 
     fn ask(&mut self, api: &mut Api<'_>, version: i16, request: impl Into<Request>, question: Question) {
-        let correlation = api.send(version, request);
-        self.question = Some((correlation, question));
+        self.exchange.ask(api, version, request, question);
     }
 
     fn create(&mut self, api: &mut Api<'_>) {
@@ -359,11 +358,10 @@ fn adopt(model: &mut Model, response: &MetadataResponse) {
 
 impl Program for Admin {
     fn wake(&mut self, api: &mut Api<'_>) {
-        if !self.connected {
-            self.connected = true;
+        if self.exchange.begins() {
             api.connect();
         }
-        if self.question.is_some() {
+        if self.exchange.waits() {
             return;
         }
         if api.model.live_topics().len() < LASTING && api.model.topics.len() < LASTING {
@@ -384,12 +382,7 @@ impl Program for Admin {
     }
 
     fn on_reply(&mut self, api: &mut Api<'_>, reply: Reply) {
-        let Some((correlation, question)) = self.question.take() else {
-            return api.model.violation("an answer that the administrator did not ask for");
-        };
-        if correlation != reply.correlation {
-            return api.model.violation("an answer to another question of the administrator");
-        }
+        let Some(question) = self.exchange.answered(api, &reply, "the administrator") else { return };
         self.on_answer(api, question, &reply.response);
         self.answers_in_calm += u64::from(self.is_calm);
         let hurries = api.model.topics.len() < LASTING || self.deleted_just_now;
@@ -398,8 +391,7 @@ impl Program for Admin {
     }
 
     fn on_closed(&mut self, api: &mut Api<'_>) {
-        self.connected = false;
-        if let Some((_, Question::Create(number))) = self.question.take() {
+        if let Some(Question::Create(number)) = self.exchange.ended() {
             forgo(api.model, number);
         }
         api.wake_in_about(20_000);

@@ -10,6 +10,7 @@ use protocol::{ApiKey, ErrorCode, Response, Str};
 use types::{TopicIdPartition, Uuid};
 
 use super::Program;
+use super::exchange::Exchange;
 use super::reading::{self, Asked};
 use crate::commands::{Api, Reply};
 use crate::invariants::liveness::Standing;
@@ -36,13 +37,12 @@ enum Question {
 
 #[derive(Default)]
 pub struct Fetcher {
-    connected: bool,
     uses_session: bool,
     session: i32,
     epoch: i32,
     version: i16,
     positions: BTreeMap<TopicIdPartition, Position>,
-    question: Option<(i32, Question)>,
+    exchange: Exchange<Question>,
     records: u64,
 }
 
@@ -98,8 +98,7 @@ impl Fetcher {
         let topics =
             topics.into_iter().map(|(name, partitions)| ListOffsetsTopic { name, partitions }).collect();
         let request = ListOffsetsRequest { replica_id: -1, topics, ..Default::default() };
-        let correlation = api.send(version, request);
-        self.question = Some((correlation, Question::Offsets { sentinel, asked }));
+        self.exchange.ask(api, version, request, Question::Offsets { sentinel, asked });
     }
 
     fn fetch(&mut self, api: &mut Api<'_>) {
@@ -157,8 +156,7 @@ impl Fetcher {
             forgotten_topics_data: Vec::<ForgottenTopic>::new(),
             ..Default::default()
         };
-        let correlation = api.send(version, request);
-        self.question = Some((correlation, Question::Fetch { asked }));
+        self.exchange.ask(api, version, request, Question::Fetch { asked });
     }
 
     fn on_fetched(
@@ -300,8 +298,7 @@ fn name_or_id(model: &Model, id: Uuid, version: i16) -> (Str, Uuid) {
 impl Program for Fetcher {
     fn wake(&mut self, api: &mut Api<'_>) {
         let mut is_new = false;
-        if !self.connected {
-            self.connected = true;
+        if self.exchange.begins() {
             // where there is more to be read than it has
             let end = |id| api.model.logs.get(id).map(|log| log.shown_end);
             let behind = self.positions.iter().filter(|(id, at)| at.offset < end(id));
@@ -315,7 +312,7 @@ impl Program for Fetcher {
             self.positions.values_mut().for_each(|position| position.high_watermark = 0);
             is_new = api.model.is_cluster && api.random.one_in(2);
         }
-        if self.question.is_some() {
+        if self.exchange.waits() {
             return;
         }
         let before = self.positions.len();
@@ -354,12 +351,7 @@ impl Program for Fetcher {
     }
 
     fn on_reply(&mut self, api: &mut Api<'_>, reply: Reply) {
-        let Some((correlation, question)) = self.question.take() else {
-            return api.model.violation("an answer that a reader did not ask for");
-        };
-        if correlation != reply.correlation {
-            return api.model.violation("an answer to another question of a reader");
-        }
+        let Some(question) = self.exchange.answered(api, &reply, "a reader") else { return };
         match (&reply.response, question) {
             (Response::Fetch(response), Question::Fetch { asked }) => self.on_fetched(api, response, &asked),
             (Response::ListOffsets(response), Question::Offsets { sentinel, asked }) => {
@@ -371,8 +363,7 @@ impl Program for Fetcher {
     }
 
     fn on_closed(&mut self, api: &mut Api<'_>) {
-        self.connected = false;
-        self.question = None;
+        self.exchange.ended();
         api.wake_in_about(20_000);
     }
 

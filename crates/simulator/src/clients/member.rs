@@ -12,6 +12,7 @@ use protocol::{ApiKey, ErrorCode, Response};
 use super::Program;
 use super::consuming::{Consuming, Fetching};
 use super::coordinator::{self, Coordinator, Found};
+use super::exchange::Exchange;
 use super::offsets::{self, Named};
 use crate::commands::{Api, Reply};
 use crate::invariants::commits::{self, Place};
@@ -83,8 +84,7 @@ pub struct Member {
     /// It has been given its partitions, and nobody has said since that the group has gone on.
     belongs: bool,
     coordinator: Coordinator,
-    connected: bool,
-    question: Option<(i32, Question)>,
+    exchange: Exchange<Question>,
     /// The last that it has asked for which tells the group that it lives.
     lived_at: u64,
     commits_in_calm: u64,
@@ -108,8 +108,7 @@ impl Member {
             state: State::Looking,
             belongs: false,
             coordinator: Coordinator::default(),
-            connected: false,
-            question: None,
+            exchange: Exchange::default(),
             lived_at: 0,
             commits_in_calm: 0,
             is_calm: false,
@@ -283,8 +282,7 @@ impl Member {
             _ => {
                 api.coverage.count("transition", "member dies");
                 api.close();
-                self.connected = false;
-                self.question = None;
+                self.exchange.ended();
                 self.id.clear();
                 self.generation = -1;
                 self.belongs = false;
@@ -298,14 +296,13 @@ impl Member {
 
 impl Program for Member {
     fn wake(&mut self, api: &mut Api<'_>) {
-        if !self.connected {
-            self.connected = true;
+        if self.exchange.begins() {
             self.state = State::Looking;
             if self.coordinator.connect(api) {
                 self.arrive(api);
             }
         }
-        if self.question.is_some() {
+        if self.exchange.waits() {
             return;
         }
         match self.state {
@@ -335,17 +332,14 @@ impl Program for Member {
     }
 
     fn on_reply(&mut self, api: &mut Api<'_>, reply: Reply) {
-        let Some((correlation, question)) = self.question.take() else {
-            return api.model.violation("an answer that a member did not ask for");
-        };
-        if correlation != reply.correlation {
-            return api.model.violation("an answer to another question of a member");
-        }
+        let Some(question) = self.exchange.answered(api, &reply, "a member") else { return };
         match (&reply.response, question) {
             (Response::FindCoordinator(response), Question::Coordinator) => {
                 match self.coordinator.on_found(api, response) {
                     Found::Here => self.arrive(api),
-                    Found::Elsewhere => self.connected = false,
+                    Found::Elsewhere => {
+                        self.exchange.ended();
+                    }
                     Found::Nobody => {}
                 }
             }
@@ -383,8 +377,7 @@ impl Program for Member {
     }
 
     fn on_closed(&mut self, api: &mut Api<'_>) {
-        self.connected = false;
-        self.question = None;
+        self.exchange.ended();
         self.state = State::Looking;
         api.wake_in_about(20_000);
     }

@@ -4,6 +4,7 @@
 mod admin;
 mod consuming;
 mod coordinator;
+mod exchange;
 mod fetcher;
 mod member;
 mod observer;

@@ -7,6 +7,7 @@ use protocol::{ApiKey, ErrorCode, Request, Response};
 use types::Uuid;
 
 use super::Program;
+use super::exchange::Exchange;
 use crate::commands::{Api, Reply};
 use crate::invariants::liveness::Standing;
 use crate::model::Model;
@@ -17,12 +18,11 @@ const STRANGER: i32 = 99;
 
 #[derive(Default)]
 pub struct Observer {
-    connected: bool,
     is_calm: bool,
     fetched_in_calm: bool,
     /// This node does not lead.
     is_astray: bool,
-    question: Option<i32>,
+    exchange: Exchange<()>,
     offset: i64,
     /// Of the last batch that it has.
     last_epoch: i32,
@@ -57,7 +57,7 @@ impl Observer {
             }],
             ..Default::default()
         };
-        self.question = Some(api.send(version, request));
+        self.exchange.ask(api, version, request, ());
     }
 
     /// Questions that change nothing, and claims that nobody may believe.
@@ -104,7 +104,7 @@ impl Observer {
             _ => ListPartitionReassignmentsRequest { timeout_ms: 1000, topics: None }.into(),
         };
         let version = request.api_key().versions_before().max;
-        self.question = Some(api.send(version, request));
+        self.exchange.ask(api, version, request, ());
     }
 
     fn on_fetched(&mut self, api: &mut Api<'_>, response: &FetchResponse) {
@@ -151,26 +151,23 @@ impl Observer {
 
 impl Program for Observer {
     fn wake(&mut self, api: &mut Api<'_>) {
-        if !self.connected {
-            self.connected = true;
+        if self.exchange.begins() {
             api.connect();
         }
-        match self.question {
-            Some(_) => {}
-            None if self.is_astray => {
+        match self.exchange.waits() {
+            true => {}
+            false if self.is_astray => {
                 api.close();
                 self.is_astray = false;
                 self.on_closed(api);
             }
-            None if api.random.one_in(4) => self.ask_around(api),
-            None => self.fetch(api),
+            false if api.random.one_in(4) => self.ask_around(api),
+            false => self.fetch(api),
         }
     }
 
     fn on_reply(&mut self, api: &mut Api<'_>, reply: Reply) {
-        if self.question.take() != Some(reply.correlation) {
-            return api.model.violation("an answer to another question of an observer");
-        }
+        let Some(()) = self.exchange.answered(api, &reply, "an observer") else { return };
         match &reply.response {
             Response::Fetch(response) => self.on_fetched(api, response),
             Response::BrokerHeartbeat(response) => {
@@ -193,8 +190,7 @@ impl Program for Observer {
     }
 
     fn on_closed(&mut self, api: &mut Api<'_>) {
-        self.connected = false;
-        self.question = None;
+        self.exchange.ended();
         api.wake_in_about(20_000);
     }
 

@@ -10,6 +10,7 @@ use protocol::{ApiKey, ErrorCode, Request, Response, Str};
 use types::TopicIdPartition;
 
 use super::Program;
+use super::exchange::Exchange;
 use crate::commands::{Api, Reply};
 use crate::invariants::liveness::Standing;
 use crate::model::Model;
@@ -27,10 +28,9 @@ struct Asked {
 
 #[derive(Default)]
 pub struct Reassigner {
-    connected: bool,
     is_calm: bool,
     answers_in_calm: u64,
-    question: Option<(i32, Option<Asked>)>,
+    exchange: Exchange<Option<Asked>>,
 }
 
 impl Reassigner {
@@ -90,8 +90,7 @@ impl Reassigner {
             let text = format!("reassigns {} to {:?}", asked.id, asked.target);
             api.tell(|| text);
         }
-        let correlation = api.send(version, request);
-        self.question = Some((correlation, asked));
+        self.exchange.ask(api, version, request, asked);
     }
 
     fn on_altered(
@@ -131,11 +130,10 @@ impl Reassigner {
 
 impl Program for Reassigner {
     fn wake(&mut self, api: &mut Api<'_>) {
-        if !self.connected {
-            self.connected = true;
+        if self.exchange.begins() {
             api.connect();
         }
-        if self.question.is_some() {
+        if self.exchange.waits() {
             return;
         }
         match api.model.calm || api.random.one_in(5) {
@@ -145,12 +143,7 @@ impl Program for Reassigner {
     }
 
     fn on_reply(&mut self, api: &mut Api<'_>, reply: Reply) {
-        let Some((correlation, asked)) = self.question.take() else {
-            return api.model.violation("an answer that nobody who moves partitions asked for");
-        };
-        if correlation != reply.correlation {
-            return api.model.violation("an answer to another question of who moves partitions");
-        }
+        let Some(asked) = self.exchange.answered(api, &reply, "who moves partitions") else { return };
         match (&reply.response, asked) {
             (Response::AlterPartitionReassignments(response), Some(asked)) => {
                 self.on_altered(api, &asked, response);
@@ -166,8 +159,7 @@ impl Program for Reassigner {
     }
 
     fn on_closed(&mut self, api: &mut Api<'_>) {
-        self.connected = false;
-        if let Some((_, Some(asked))) = self.question.take() {
+        if let Some(Some(asked)) = self.exchange.ended() {
             api.model.reassignments.unclear(asked.id);
         }
         api.wake_in_about(50_000);

@@ -11,6 +11,7 @@ use protocol::{ApiKey, ErrorCode, Request, Response, Str};
 use super::Program;
 use super::consuming::{Consuming, Fetching};
 use super::coordinator::{self, Coordinator, Found};
+use super::exchange::Exchange;
 use super::offsets::{self, Named};
 use crate::commands::{Api, Reply};
 use crate::invariants::commits::{self, NONE, Place};
@@ -33,9 +34,8 @@ pub struct Solo {
     partitions: Vec<Named>,
     consuming: Consuming,
     coordinator: Coordinator,
-    connected: bool,
     found: bool,
-    question: Option<(i32, Question)>,
+    exchange: Exchange<Question>,
     is_calm: bool,
     commits_in_calm: u64,
 }
@@ -47,17 +47,15 @@ impl Solo {
             partitions: Vec::new(),
             consuming: Consuming::default(),
             coordinator: Coordinator::default(),
-            connected: false,
             found: false,
-            question: None,
+            exchange: Exchange::default(),
             is_calm: false,
             commits_in_calm: 0,
         }
     }
 
     fn ask(&mut self, api: &mut Api<'_>, version: i16, request: impl Into<Request>, question: Question) {
-        let correlation = api.send(version, request);
-        self.question = Some((correlation, question));
+        self.exchange.ask(api, version, request, question);
     }
 
     fn places(&self) -> Vec<Place> {
@@ -213,11 +211,10 @@ fn code_of(response: &OffsetDeleteResponse) -> i16 {
 
 impl Program for Solo {
     fn wake(&mut self, api: &mut Api<'_>) {
-        if !self.connected {
-            self.connected = true;
+        if self.exchange.begins() {
             self.found = self.coordinator.connect(api);
         }
-        if self.question.is_some() {
+        if self.exchange.waits() {
             return;
         }
         let wanted = if api.model.is_cluster { 1 } else { 2 };
@@ -237,17 +234,14 @@ impl Program for Solo {
     }
 
     fn on_reply(&mut self, api: &mut Api<'_>, reply: Reply) {
-        let Some((correlation, question)) = self.question.take() else {
-            return api.model.violation("an answer that a lone consumer did not ask for");
-        };
-        if correlation != reply.correlation {
-            return api.model.violation("an answer to another question of a lone consumer");
-        }
+        let Some(question) = self.exchange.answered(api, &reply, "a lone consumer") else { return };
         match (&reply.response, question) {
             (Response::FindCoordinator(response), Question::Coordinator) => {
                 let found = self.coordinator.on_found(api, response);
                 self.found = found == Found::Here;
-                self.connected &= found != Found::Elsewhere;
+                if found == Found::Elsewhere {
+                    self.exchange.ended();
+                }
             }
             (Response::OffsetFetch(response), Question::Offsets(reign)) => {
                 self.on_offsets(api, response, reign, reply.sent_at);
@@ -273,8 +267,7 @@ impl Program for Solo {
     }
 
     fn on_closed(&mut self, api: &mut Api<'_>) {
-        self.connected = false;
-        self.question = None;
+        self.exchange.ended();
         self.consuming.clear();
         api.wake_in_about(20_000);
     }

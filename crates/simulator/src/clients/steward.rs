@@ -11,6 +11,7 @@ use protocol::{ApiKey, ErrorCode, Request, Response, Str};
 use types::Uuid;
 
 use super::Program;
+use super::exchange::Exchange;
 use crate::commands::{Api, Reply};
 use crate::invariants::liveness::Standing;
 use crate::model::Model;
@@ -27,31 +28,29 @@ type Replica = (i32, Uuid);
 
 pub struct Steward {
     listener: u16,
-    connected: bool,
     is_astray: bool,
     is_calm: bool,
     described_in_calm: bool,
     voters: Vec<Replica>,
     observers: Vec<Replica>,
-    question: Option<i32>,
+    exchange: Exchange<()>,
 }
 
 impl Steward {
     pub fn new(listener: u16) -> Steward {
         Steward {
             listener,
-            connected: false,
             is_astray: false,
             is_calm: false,
             described_in_calm: false,
             voters: Vec::new(),
             observers: Vec::new(),
-            question: None,
+            exchange: Exchange::default(),
         }
     }
 
     fn ask(&mut self, api: &mut Api<'_>, version: i16, request: impl Into<Request>) {
-        self.question = Some(api.send(version, request));
+        self.exchange.ask(api, version, request, ());
     }
 
     fn describe(&mut self, api: &mut Api<'_>) {
@@ -144,11 +143,10 @@ impl Steward {
 
 impl Program for Steward {
     fn wake(&mut self, api: &mut Api<'_>) {
-        if !self.connected {
-            self.connected = true;
+        if self.exchange.begins() {
             api.connect();
         }
-        if self.question.is_some() {
+        if self.exchange.waits() {
             return;
         }
         if self.is_astray {
@@ -165,9 +163,7 @@ impl Program for Steward {
     }
 
     fn on_reply(&mut self, api: &mut Api<'_>, reply: Reply) {
-        if self.question.take() != Some(reply.correlation) {
-            return api.model.violation("an answer to another question of a steward");
-        }
+        let Some(()) = self.exchange.answered(api, &reply, "a steward") else { return };
         match &reply.response {
             Response::DescribeQuorum(response) => {
                 let code = self.on_described(api, response);
@@ -188,8 +184,7 @@ impl Program for Steward {
     }
 
     fn on_closed(&mut self, api: &mut Api<'_>) {
-        self.connected = false;
-        self.question = None;
+        self.exchange.ended();
         self.voters.clear();
         api.wake_in_about(30_000);
     }

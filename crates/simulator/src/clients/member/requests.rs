@@ -22,8 +22,7 @@ impl Member {
         if !matches!(question, Question::Coordinator | Question::Offsets(..) | Question::Fetch(_)) {
             self.lived_at = api.now;
         }
-        let correlation = api.send(version, request);
-        self.question = Some((correlation, question));
+        self.exchange.ask(api, version, request, question);
     }
 
     fn group_id(&self) -> Str {
