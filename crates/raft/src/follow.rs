@@ -148,7 +148,7 @@ impl Raft {
             for (offset, record) in turn.log.append_fetched(self.epoch, &fetched.records)? {
                 self.quorum.add(offset, &record);
             }
-            if turn.log.end_offset() > before && self.settings.is_controller {
+            if turn.log.end_offset() > before {
                 turn.out.push(Output::Flush { generation: self.log_generation });
             }
         }

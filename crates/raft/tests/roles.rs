@@ -28,6 +28,10 @@ fn after<'a>(words: &[&'a str], name: &str) -> Option<&'a str> {
 
 impl Node {
     fn start(durable: QuorumState) -> Node {
+        Node::start_as(Settings::new(key(0), endpoints(0)), durable)
+    }
+
+    fn start_as(settings: Settings, durable: QuorumState) -> Node {
         let voters = VoterSet::new((0..3).map(voter));
         let records = vec![ControlRecord::KraftVersion(1), ControlRecord::Voters(voters)];
         let mut log = MemoryLog::new(Default::default()).with_bootstrap(records);
@@ -35,7 +39,6 @@ impl Node {
             log.push(LeaderEpoch(2), Payload::Data(n));
         }
         log.flush(Offset(10));
-        let settings = Settings::new(key(0), endpoints(0));
         let quorum = log.quorum(VoterSet::default());
         let mut out = Vec::new();
         let now = Time { monotonic_us: 1000, wall_ms: 1 };
@@ -80,11 +83,16 @@ impl Node {
     }
 
     fn fetched(&mut self) {
+        self.fetched_records(bytes::Bytes::new());
+    }
+
+    fn fetched_records(&mut self, records: bytes::Bytes) {
         let sent = self.out.iter().rev().find_map(|output| match output {
             Output::Send { correlation, request: Request::Fetch(_), .. } => Some(*correlation),
             _ => None,
         });
-        self.answer(sent.expect("a fetch"), Body::Fetch(Fetched::nothing(Some(Offset(0)), Offset(0))));
+        let fetched = Fetched { records, ..Fetched::nothing(Some(Offset(0)), Offset(0)) };
+        self.answer(sent.expect("a fetch"), Body::Fetch(fetched));
     }
 }
 
@@ -247,4 +255,23 @@ fn roles_do_what_the_table_says() {
         .map(|(row, actual)| format!("expected {row}\n  actual {actual}"))
         .collect();
     assert!(wrong.is_empty(), "{} of {} rows\n{}", wrong.len(), rows.len(), wrong.join("\n"));
+}
+
+fn follower_of(leader: i32) -> QuorumState {
+    QuorumState { leader: Some(NodeId(leader)), ..QuorumState::new(LeaderEpoch(3)) }
+}
+
+/// Else a broker without a controller would show its shards nothing: they see what is on the own disk.
+#[test]
+fn an_observer_makes_durable_what_it_fetches() {
+    let settings = Settings { is_controller: false, ..Settings::new(key(8), endpoints(8)) };
+    let mut node = Node::start_as(settings, follower_of(2));
+    node.fetched();
+    let mut leader = node.log.clone();
+    for n in 0..2 {
+        leader.push(LeaderEpoch(3), Payload::Data(n));
+    }
+    node.fetched_records(leader.read(Offset(10), 1 << 20).unwrap());
+    assert_eq!(node.log.end_offset(), Offset(12));
+    assert!(node.out.iter().any(|output| matches!(output, Output::Flush { .. })), "{:?}", node.out);
 }
