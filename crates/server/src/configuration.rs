@@ -11,6 +11,7 @@ use crate::properties;
 
 const METRICS_LISTENER: &str = "barnabas.metrics.listener";
 const AUTHORIZER: &str = "authorizer.class.name";
+const HEARTBEAT_INTERVAL: &str = "broker.heartbeat.interval.ms";
 
 /// Where a value was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -173,17 +174,17 @@ impl Given {
         given.map_or_else(|| self.source.clone(), |(_, place)| place.to_string())
     }
 
-    /// One line for each name that nobody knows.
+    /// One line for each name that nobody knows, and for what is allowed but can hardly be meant.
     pub fn warnings(&self) -> Vec<String> {
-        let unknown = unknown_names(&self.values());
-        unknown
-            .into_iter()
-            .map(|(name, meant)| {
-                let place = self.values.get(&name).map_or_else(String::new, |(_, place)| place.to_string());
-                let hint = meant.map_or_else(String::new, |meant| format!(" (did you mean {meant}?)"));
-                format!("{place}: unknown configuration {name}{hint}")
-            })
-            .collect()
+        let unknown = unknown_names(&self.values()).into_iter().map(|(name, meant)| {
+            let place = self.values.get(&name).map_or_else(String::new, |(_, place)| place.to_string());
+            let hint = meant.map_or_else(String::new, |meant| format!(" (did you mean {meant}?)"));
+            format!("{place}: unknown configuration {name}{hint}")
+        });
+        let checked = StaticConfig::parse(&self.values()).ok();
+        let heartbeats = checked.and_then(|config| config.heartbeat_warning());
+        let place = self.place_text(Some(HEARTBEAT_INTERVAL));
+        unknown.chain(heartbeats.map(|text| format!("{place}: {text}"))).collect()
     }
 }
 
@@ -312,6 +313,17 @@ mod tests {
         given.add_override("num.partitions=5").unwrap();
         assert_eq!(given.values()["num.partitions"], "5");
         assert!(given.add_override("num.partitions").is_err());
+    }
+
+    #[test]
+    fn heartbeats_too_rare_for_the_session_are_told() {
+        let mut given = Given::standard(Path::new("/data"));
+        given.add_override("broker.session.timeout.ms=300").unwrap();
+        assert_eq!(given.warnings(), [""; 0]);
+        given.add_override("broker.heartbeat.interval.ms=200").unwrap();
+        let warnings = given.warnings();
+        assert_eq!(warnings.len(), 1);
+        assert!(warnings[0].contains("broker.heartbeat.interval.ms is 200, more than half"), "{warnings:?}");
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub(super) struct Progress {
 
 impl Progress {
     pub fn new(config: &StaticConfig) -> Progress {
-        let interval_ms = u64::try_from(config.i64("broker.heartbeat.interval.ms")).unwrap_or(2000);
+        let interval_ms = u64::try_from(config.heartbeat_interval_ms()).unwrap_or(2000);
         Progress {
             interval_us: interval_ms.max(1).saturating_mul(1000),
             broker_at: 0,

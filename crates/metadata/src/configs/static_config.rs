@@ -13,6 +13,9 @@ use super::static_rules;
 use super::suggestion::did_you_mean;
 use super::value::{Value, split_list};
 
+const HEARTBEAT_INTERVAL: &str = "broker.heartbeat.interval.ms";
+const SESSION_TIMEOUT: &str = "broker.session.timeout.ms";
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Roles {
     pub broker: bool,
@@ -147,6 +150,27 @@ impl StaticConfig {
     /// As [`StaticConfig::i64`].
     pub fn i32(&self, name: &str) -> i32 {
         i32::try_from(self.i64(name)).unwrap_or_else(|_| panic!("{name} is no INT config"))
+    }
+
+    /// How often the broker tells the controller that it is alive. Where the file does not say, a session shorter than the
+    /// default one makes it more often, in the defaults' proportion: else the first silence between two would end it.
+    pub fn heartbeat_interval_ms(&self) -> i64 {
+        let interval = self.i64(HEARTBEAT_INTERVAL);
+        if self.is_given(HEARTBEAT_INTERVAL) {
+            return interval;
+        }
+        interval.min(self.i64(SESSION_TIMEOUT) * 2 / 9).max(1)
+    }
+
+    /// What to say of heartbeats too rare for the session, which Kafka says and goes on.
+    pub fn heartbeat_warning(&self) -> Option<String> {
+        let (interval, session) = (self.heartbeat_interval_ms(), self.i64(SESSION_TIMEOUT));
+        (interval * 2 > session).then(|| {
+            format!(
+                "{HEARTBEAT_INTERVAL} is {interval}, more than half of {SESSION_TIMEOUT}, {session}: a broker that lives may \
+                 be fenced"
+            )
+        })
     }
 
     pub fn optional_i64(&self, name: &str) -> Option<i64> {
@@ -312,6 +336,28 @@ mod tests {
         assert_eq!(config.inter_broker_listener, "PLAINTEXT");
         assert_eq!(config.i32("num.partitions"), 1);
         assert_eq!(config.voters[0].id, 1);
+    }
+
+    #[test]
+    fn heartbeats_come_often_enough_for_the_session() {
+        for (changes, interval, warned) in [
+            (&[][..], 2000, false),
+            (&[("broker.session.timeout.ms", "300")], 66, false),
+            (&[("broker.session.timeout.ms", "3")], 1, false),
+            (&[("broker.session.timeout.ms", "60000")], 2000, false),
+            (&[("broker.heartbeat.interval.ms", "4500")], 4500, false),
+            (&[("broker.heartbeat.interval.ms", "4501")], 4501, true),
+            (&[("broker.session.timeout.ms", "300"), ("broker.heartbeat.interval.ms", "2000")], 2000, true),
+        ] {
+            let mut given = base();
+            given.extend(changes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+            let config = StaticConfig::parse(&given).unwrap();
+            assert_eq!(
+                (config.heartbeat_interval_ms(), config.heartbeat_warning().is_some()),
+                (interval, warned),
+                "{changes:?}"
+            );
+        }
     }
 
     #[test]

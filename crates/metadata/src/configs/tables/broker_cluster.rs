@@ -8,8 +8,9 @@ pub(crate) static ROWS: &[Definition] = &[
     boolean("auto.leader.rebalance.enable", Text("true"))
         .high()
         .doc("Give leadership back to the preferred replicas from time to time."),
-    int("broker.heartbeat.interval.ms", Text("2000"))
-        .doc("How often a broker tells the controller that it is alive."),
+    int("broker.heartbeat.interval.ms", Text("2000")).doc(
+        "How often a broker tells the controller that it is alive; not given, at most 2/9 of the session.",
+    ),
     int("broker.id", Text("-1")).high().doc("Older name of node.id."),
     int("broker.session.timeout.ms", Text("9000")).doc("Silence after which the controller fences a broker."),
     boolean("controlled.shutdown.enable", Text("true")).doc("Hand leadership to others before stopping."),
