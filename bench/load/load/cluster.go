@@ -176,8 +176,8 @@ func (w *writer) longestPause() (time.Duration, error) {
 //	pause          prints "pause MICROS MICROS", the longest times without an answer since the last such line
 func probe(s settings) (result, error) {
 	impatient := []kgo.Opt{kgo.ProducerLinger(0), kgo.RetryBackoffFn(func(int) time.Duration { return often }),
-		kgo.MetadataMinAge(often), kgo.DialTimeout(time.Second), kgo.DisableIdempotentWrite(),
-		// a leader that hangs is not waited for
+		kgo.MetadataMinAge(often), kgo.DialTimeout(100*time.Millisecond), kgo.DisableIdempotentWrite(),
+		// a leader that hangs is not waited for, nor are connections to it when those that its kernel accepts are used up
 		kgo.ProduceRequestTimeout(100 * time.Millisecond), kgo.RequestTimeoutOverhead(100 * time.Millisecond)}
 	quick, err := startWriter(s, impatient...)
 	if err != nil {

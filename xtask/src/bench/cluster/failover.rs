@@ -36,6 +36,7 @@ pub fn measure(bench: &Bench, party: Party, partitions: u64, fault: Fault) -> Re
         Fault::Hang { session_ms: Some(session) } => Some(session),
         _ => None,
     };
+    // Kafka's heartbeats are as rare as ever where the session alone is given
     let (session, heartbeat) = (session.map(|ms| ms.to_string()), session.map(|ms| (ms / 5).to_string()));
     let mut properties = Vec::new();
     if let (Some(session), Some(heartbeat)) = (&session, &heartbeat) {
@@ -72,6 +73,9 @@ const USUAL: usize = 10;
 /// Every third fault hits a leader that is the active controller as well, the others one that is not.
 const EACH_WITH_CONTROLLER: usize = 3;
 
+/// For answers of a node that is stopped.
+const LAST_ANSWERS: Duration = Duration::from_millis(20);
+
 fn one(
     cluster: &mut Cluster,
     probe: &mut Probe,
@@ -97,7 +101,11 @@ fn one(
     let since = now_nanos()?;
     match fault {
         Fault::Kill => node.kill(),
-        Fault::Hang { .. } => node.subject().context("not running")?.process.hold(true)?,
+        Fault::Hang { .. } => {
+            node.subject().context("not running")?.process.hold(true)?;
+            // what it answered just before is on its way
+            thread::sleep(LAST_ANSWERS);
+        }
     }
     let killed = format!("killed {since}");
     if let Some(java) = &mut clients {
