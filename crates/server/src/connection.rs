@@ -7,14 +7,14 @@ use std::os::fd::AsFd;
 
 use broker::Chunk;
 use broker::event::{ConnectionId, ListenerId};
-use bytes::Bytes;
 use rustix::event::epoll::EventFlags;
 use rustix::io::Errno;
 
-use crate::frames::FrameReader;
+use crate::frames::{FrameReader, Refused};
 use crate::gathering::Gathering;
 use crate::limits::Slot;
 use crate::output::{Output, Progress};
+use crate::parts::{Frame, Joining, Part, Sizes, Unjoinable};
 
 /// Bytes of answers that may wait in memory before the peer's next request is read.
 const OUTPUT_MAX: usize = 4 << 20;
@@ -31,9 +31,11 @@ pub struct Connection {
     reader: FrameReader,
     gathering: Gathering,
     /// Frames read but not yet handed in.
-    waiting: VecDeque<Bytes>,
+    waiting: VecDeque<Frame>,
     /// Frames handed in and not yet answered.
     pub unanswered: VecDeque<Unanswered>,
+    /// Answers to the first parts of a request whose last has none yet.
+    joining: Joining,
     /// Bytes of the frames that wait and of those without an answer.
     frame_bytes: usize,
     /// What of this connection is counted in the thread's request memory.
@@ -70,6 +72,7 @@ pub struct Unanswered {
     pub api_key: i16,
     pub size: usize,
     pub since_us: u64,
+    pub part: Option<Part>,
 }
 
 /// What is still to be expected of the other side. Requests that came whole are carried out in any case: whoever wants
@@ -88,19 +91,24 @@ enum Peer {
 pub enum ReadEnd {
     Closed,
     Failed(io::Error),
-    Refused(crate::frames::FrameTooLarge),
+    Refused(Refused),
 }
 
 impl Connection {
     pub fn new(id: ConnectionId, socket: TcpStream, side: Side, now_us: u64) -> Connection {
+        let reader = match side {
+            Side::Accepted { .. } => FrameReader::of_requests(Sizes::USUAL),
+            Side::Dialed => FrameReader::default(),
+        };
         Connection {
             id,
             socket,
             output: Output::default(),
-            reader: FrameReader::default(),
+            reader,
             gathering: Gathering::default(),
             waiting: Default::default(),
             unanswered: VecDeque::new(),
+            joining: Joining::default(),
             frame_bytes: 0,
             accounted: 0,
             begun_us: now_us,
@@ -143,7 +151,7 @@ impl Connection {
                 }
             }
         }
-        self.frame_bytes += frames.iter().map(Bytes::len).sum::<usize>();
+        self.frame_bytes += frames.iter().map(|frame| frame.bytes.len()).sum::<usize>();
         self.waiting.extend(frames);
         self.gathering.on_read(self.socket.as_fd(), self.reader.missing_of_frame());
         result
@@ -164,7 +172,7 @@ impl Connection {
         &mut self,
         scratch: &mut [u8],
         frame_max: usize,
-        frames: &mut Vec<Bytes>,
+        frames: &mut Vec<Frame>,
     ) -> Result<bool, ReadEnd> {
         let socket = self.socket.as_fd();
         if let Some(mut direct) = self.reader.direct() {
@@ -248,6 +256,14 @@ impl Connection {
         self.unanswered.len() <= 1 || self.unanswered.iter().all(|one| one.api_key == PRODUCE)
     }
 
+    /// What is to be sent for a frame that was answered so: of a request in parts nothing before its last.
+    pub fn join(&mut self, part: Option<Part>, answer: Vec<Chunk>) -> Result<Vec<Chunk>, Unjoinable> {
+        match part {
+            None => Ok(answer),
+            Some(part) => self.joining.add(part, answer),
+        }
+    }
+
     /// Something to be sent; nothing where nobody reads.
     pub fn push(&mut self, chunks: Vec<Chunk>) {
         if self.peer != Peer::Gone {
@@ -262,14 +278,15 @@ impl Connection {
     }
 
     /// The next frame to be handed in, unanswered from now on.
-    pub fn begin_next(&mut self, now_us: u64) -> Option<Bytes> {
+    pub fn begin_next(&mut self, now_us: u64) -> Option<Frame> {
         let frame = self.waiting.pop_front()?;
+        let size = frame.bytes.len();
         if self.is_dialed() {
-            self.frame_bytes = self.frame_bytes.saturating_sub(frame.len());
+            self.frame_bytes = self.frame_bytes.saturating_sub(size);
             return Some(frame);
         }
-        let api_key = frame.first_chunk::<2>().map_or(-1, |bytes| i16::from_be_bytes(*bytes));
-        self.unanswered.push_back(Unanswered { api_key, size: frame.len(), since_us: now_us });
+        let api_key = frame.bytes.first_chunk::<2>().map_or(-1, |bytes| i16::from_be_bytes(*bytes));
+        self.unanswered.push_back(Unanswered { api_key, size, since_us: now_us, part: frame.part });
         Some(frame)
     }
 

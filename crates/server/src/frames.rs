@@ -1,13 +1,20 @@
 //! Bytes of a socket into frames. Small frames share one copy of what a read brought; the rest of a large frame is
-//! read straight into its own buffer. A length is checked before anything is allocated for it, and a buffer never
-//! grows far past what has arrived.
+//! read straight into its own buffer, that of a large Produce request into one part after the other (`parts`). A length
+//! is checked before anything is allocated for it, and a buffer never grows far past what has arrived.
 
 use bytes::{Bytes, BytesMut};
 
-/// A frame longer than `socket.request.max.bytes`, or of negative length: the connection is closed.
+use crate::parts::{Cutter, Frame, Malformed, Sizes, Verdict};
+
+/// Why the connection is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a frame of {0} bytes is not allowed")]
-pub struct FrameTooLarge(pub i32);
+pub enum Refused {
+    /// A frame longer than `socket.request.max.bytes`, or of negative length.
+    #[error("a frame of {0} bytes is not allowed")]
+    TooLarge(i32),
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+}
 
 const LENGTH: usize = 4;
 /// How much is set aside at most for a frame before more of it has arrived: as large as the requests of a busy
@@ -19,18 +26,31 @@ const SET_ASIDE: usize = 7 << 20;
 pub struct FrameReader {
     /// The part of a frame that has arrived, without its length once that is known.
     partial: BytesMut,
-    /// The whole length of the frame in `partial`, where known.
+    /// The whole length of the frame in `partial`, where known; of a part as it would be if it were not cut again.
     expected: Option<usize>,
+    /// Large requests are cut; answers never are.
+    sizes: Option<Sizes>,
+    cutting: Cutting,
+}
+
+/// Whether the frame that is arriving is handed on in parts.
+#[derive(Debug, Default)]
+enum Cutting {
+    #[default]
+    Never,
+    /// It is large, and too little of it is there to tell.
+    Perhaps(Sizes),
+    Now(Box<Cutter>),
 }
 
 impl FrameReader {
+    /// Of a connection on which requests come.
+    pub fn of_requests(sizes: Sizes) -> FrameReader {
+        FrameReader { sizes: Some(sizes), ..FrameReader::default() }
+    }
+
     /// Takes what was read and appends the frames that are whole, without their length.
-    pub fn push(
-        &mut self,
-        mut data: &[u8],
-        limit: usize,
-        frames: &mut Vec<Bytes>,
-    ) -> Result<(), FrameTooLarge> {
+    pub fn push(&mut self, mut data: &[u8], limit: usize, frames: &mut Vec<Frame>) -> Result<(), Refused> {
         while !self.is_empty() {
             if data.is_empty() {
                 return Ok(());
@@ -43,12 +63,7 @@ impl FrameReader {
         self.whole_frames(data, limit, frames)
     }
 
-    fn whole_frames(
-        &mut self,
-        data: &[u8],
-        limit: usize,
-        frames: &mut Vec<Bytes>,
-    ) -> Result<(), FrameTooLarge> {
+    fn whole_frames(&mut self, data: &[u8], limit: usize, frames: &mut Vec<Frame>) -> Result<(), Refused> {
         let mut end = 0;
         let mut ranges = 0;
         while let Some(length) = data[end..].first_chunk::<LENGTH>() {
@@ -65,39 +80,77 @@ impl FrameReader {
             for _ in 0..ranges {
                 let length = i32::from_be_bytes([shared[0], shared[1], shared[2], shared[3]]) as usize;
                 let mut frame = shared.split_to(LENGTH + length);
-                frames.push(frame.split_off(LENGTH));
+                frames.push(Frame::whole(frame.split_off(LENGTH)));
             }
         }
         let rest = &data[end..];
         if let Some((length, body)) = rest.split_first_chunk::<LENGTH>() {
             let length = checked(i32::from_be_bytes(*length), limit)?;
-            self.expected = Some(length);
-            self.partial = BytesMut::with_capacity(length.min(body.len() + SET_ASIDE));
+            self.begin(length, body.len());
             self.partial.extend_from_slice(body);
+            self.advance(limit, frames)?;
         } else {
             self.partial.extend_from_slice(rest);
         }
         Ok(())
     }
 
-    /// Completes the length or the frame in `partial`.
-    fn advance(&mut self, limit: usize, frames: &mut Vec<Bytes>) -> Result<(), FrameTooLarge> {
-        match self.expected {
-            None if self.partial.len() == LENGTH => {
-                let length =
-                    i32::from_be_bytes([self.partial[0], self.partial[1], self.partial[2], self.partial[3]]);
-                let length = checked(length, limit)?;
-                self.partial = BytesMut::with_capacity(length.min(SET_ASIDE));
-                self.expected = Some(length);
+    /// A frame of this length begins, of which so much is there.
+    fn begin(&mut self, length: usize, arrived: usize) {
+        self.expected = Some(length);
+        let large = self.sizes.filter(|sizes| length > sizes.frame_min);
+        self.cutting = large.map_or(Cutting::Never, Cutting::Perhaps);
+        let set_aside = large.map_or(arrived + SET_ASIDE, |sizes| arrived.max(sizes.part));
+        self.partial = BytesMut::with_capacity(length.min(set_aside));
+    }
+
+    /// Completes the length or the frame in `partial`, or parts of the frame.
+    fn advance(&mut self, limit: usize, frames: &mut Vec<Frame>) -> Result<(), Refused> {
+        let Some(length) = self.expected else {
+            if let Some(length) = self.partial.first_chunk::<LENGTH>() {
+                let length = checked(i32::from_be_bytes(*length), limit)?;
+                self.begin(length, 0);
                 if length == 0 {
                     self.advance(limit, frames)?;
                 }
             }
-            Some(length) if self.partial.len() == length => {
-                self.expected = None;
-                frames.push(std::mem::take(&mut self.partial).freeze());
+            return Ok(());
+        };
+        if let Cutting::Perhaps(sizes) = self.cutting {
+            match Cutter::begin(&self.partial, length, sizes) {
+                Verdict::Open => {}
+                Verdict::Whole => self.cutting = Cutting::Never,
+                Verdict::Cut(cutter) => self.cutting = Cutting::Now(cutter),
             }
-            _ => {}
+        }
+        if matches!(self.cutting, Cutting::Now(_)) {
+            self.cut(length, frames)?;
+        }
+        if self.expected == Some(self.partial.len()) {
+            self.expected = None;
+            let whole = std::mem::take(&mut self.partial);
+            frames.push(match std::mem::take(&mut self.cutting) {
+                Cutting::Now(cutter) => cutter.last(whole),
+                _ => Frame::whole(whole.freeze()),
+            });
+        }
+        Ok(())
+    }
+
+    /// Hands on what is full.
+    fn cut(&mut self, mut length: usize, frames: &mut Vec<Frame>) -> Result<(), Refused> {
+        let Cutting::Now(cutter) = &mut self.cutting else { return Ok(()) };
+        while cutter.scan(&mut self.partial, length)? {
+            let missing = length.saturating_sub(self.partial.len());
+            frames.extend(cutter.cut(&mut self.partial, missing));
+            length = self.partial.len() + missing;
+        }
+        self.expected = Some(length);
+        // what is read next finds room, so that a part is copied for the sake of its largest partition alone
+        let arrived = self.partial.len();
+        let wanted = cutter.wanted(arrived).min(length.saturating_sub(arrived));
+        if self.partial.capacity() - arrived < wanted {
+            self.partial.reserve(if arrived < SET_ASIDE { wanted.min(SET_ASIDE) } else { wanted });
         }
         Ok(())
     }
@@ -155,12 +208,7 @@ impl DirectRead<'_> {
 
     /// # Safety
     /// `count` bytes of `spare` have been written.
-    pub unsafe fn filled(
-        self,
-        count: usize,
-        limit: usize,
-        frames: &mut Vec<Bytes>,
-    ) -> Result<(), FrameTooLarge> {
+    pub unsafe fn filled(self, count: usize, limit: usize, frames: &mut Vec<Frame>) -> Result<(), Refused> {
         let length = self.reader.partial.len() + count;
         // SAFETY: the caller wrote that many bytes of the spare room
         unsafe { self.reader.partial.set_len(length) };
@@ -168,10 +216,10 @@ impl DirectRead<'_> {
     }
 }
 
-fn checked(length: i32, limit: usize) -> Result<usize, FrameTooLarge> {
+fn checked(length: i32, limit: usize) -> Result<usize, Refused> {
     match usize::try_from(length) {
         Ok(wanted) if wanted <= limit => Ok(wanted),
-        _ => Err(FrameTooLarge(length)),
+        _ => Err(Refused::TooLarge(length)),
     }
 }
 
@@ -181,6 +229,10 @@ mod tests {
 
     fn stream(frames: &[&[u8]]) -> Vec<u8> {
         frames.iter().flat_map(|f| [&(f.len() as i32).to_be_bytes(), *f].concat()).collect()
+    }
+
+    fn bodies(frames: Vec<Frame>) -> Vec<Bytes> {
+        frames.into_iter().map(|frame| frame.bytes).collect()
     }
 
     #[test]
@@ -193,7 +245,7 @@ mod tests {
             for chunk in bytes.chunks(piece) {
                 reader.push(chunk, 100, &mut found).unwrap();
             }
-            assert_eq!(found, frames, "pieces of {piece}");
+            assert_eq!(bodies(found), frames, "pieces of {piece}");
             assert!(reader.is_empty());
         }
     }
@@ -217,7 +269,7 @@ mod tests {
             unsafe { direct.filled(count, usize::MAX, &mut found).unwrap() };
         }
         reader.push(&bytes[at..], usize::MAX, &mut found).unwrap();
-        assert_eq!(found, [&body[..], b"next"]);
+        assert_eq!(bodies(found), [&body[..], b"next"]);
     }
 
     #[test]
@@ -226,12 +278,12 @@ mod tests {
             let mut reader = FrameReader::default();
             assert_eq!(
                 reader.push(&length.to_be_bytes(), limit, &mut Vec::new()),
-                Err(FrameTooLarge(length))
+                Err(Refused::TooLarge(length))
             );
             let mut slowly = FrameReader::default();
             let bytes = length.to_be_bytes();
             slowly.push(&bytes[..3], limit, &mut Vec::new()).unwrap();
-            assert_eq!(slowly.push(&bytes[3..], limit, &mut Vec::new()), Err(FrameTooLarge(length)));
+            assert_eq!(slowly.push(&bytes[3..], limit, &mut Vec::new()), Err(Refused::TooLarge(length)));
         }
         let mut reader = FrameReader::default();
         reader.push(&(100i32 << 20).to_be_bytes(), 100 << 20, &mut Vec::new()).unwrap();

@@ -19,6 +19,7 @@ mod metrics;
 pub mod node;
 mod node_config;
 mod output;
+mod parts;
 mod peers;
 pub mod process;
 pub mod properties;

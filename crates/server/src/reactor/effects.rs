@@ -8,6 +8,7 @@ use platform::Time;
 
 use super::{Actor, Mail, Notice, Reactor, mark_dirty};
 use crate::disk::Ticket;
+use crate::parts::ends_request;
 
 impl<A: Actor> Reactor<A> {
     /// What the actor asked for in this turn, in order. Answers may let further frames in, which ask for more.
@@ -87,12 +88,20 @@ impl<A: Actor> Reactor<A> {
     pub(super) fn answered(&mut self, now: Time, id: ConnectionId, chunks: Vec<broker::Chunk>) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         connection.last_active_us = now.monotonic_us;
-        if let Some(done) = connection.end_oldest()
+        let done = connection.end_oldest();
+        // a request in parts takes from when it was whole, as any other
+        if let Some(done) = done.filter(|done| ends_request(done.part))
             && let Some(api) = self.traffic.api_mut(done.api_key)
         {
             api.answered(self.done_us.saturating_sub(done.since_us));
         }
-        connection.push(chunks);
+        match connection.join(done.and_then(|done| done.part), chunks) {
+            Ok(chunks) => connection.push(chunks),
+            Err(why) => {
+                self.complain(now, id, &why.to_string());
+                return self.closed(now, id);
+            }
+        }
         mark_dirty(connection, &mut self.dirty);
         if connection.has_waiting() {
             self.hand_in(now, id);

@@ -6,6 +6,7 @@ use rustix::event::epoll::{self, EventFlags};
 
 use super::{Actor, Reactor, mark_dirty};
 use crate::connection::{Connection, ReadEnd};
+use crate::parts::{Frame, ends_request};
 
 /// The largest answer that is taken from a peer.
 const ANSWER_MAX: usize = 256 << 20;
@@ -99,13 +100,14 @@ impl<A: Actor> Reactor<A> {
             if !connection.may_hand_in(self.settings.unanswered_max, now.monotonic_us) {
                 return;
             }
-            let Some(bytes) = connection.begin_next(now.monotonic_us) else { return };
+            let Some(Frame { bytes, part }) = connection.begin_next(now.monotonic_us) else { return };
             self.traffic.bytes_received += bytes.len() as u64;
             if id.is_dialed() {
                 self.actor.step(now, Event::Frame { connection: id, bytes }, &mut self.effects);
                 continue;
             }
-            if let Some(&[key, key_low, version, version_low]) = bytes.first_chunk::<4>()
+            if ends_request(part)
+                && let Some(&[key, key_low, version, version_low]) = bytes.first_chunk::<4>()
                 && let Some(api) = self.traffic.api_mut(i16::from_be_bytes([key, key_low]))
             {
                 api.count(i16::from_be_bytes([version, version_low]));

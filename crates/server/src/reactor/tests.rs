@@ -84,10 +84,10 @@ fn start(id: ActorId) -> Running {
             id,
             clock: Clock::start(),
             settings: Settings {
-                frame_max: 1 << 20,
+                frame_max: 16 << 20,
                 unanswered_max: UNANSWERED_MAX,
                 idle_us: u64::MAX / 4,
-                held_max: 2 << 20,
+                held_max: 32 << 20,
                 request_memory: RequestMemory::new(16 << 20),
             },
             file_system: Arc::new(OsFileSystem),
@@ -222,4 +222,64 @@ fn a_connection_to_the_quorum_ends_before_its_fetch_is_answered() {
     client.shutdown(Shutdown::Write).unwrap();
     assert_eq!(running.seen.recv().unwrap(), Seen::Closed);
     stop(running);
+}
+
+/// A Produce request of so many partitions of 100,000 bytes each, without topics' names; all bytes of its correlation id
+/// are the number.
+fn produce(number: u8, partitions: i32) -> Vec<u8> {
+    let header = [0, 0, 0, 3, number, number, number, number, 0xff, 0xff];
+    let mut frame = [&header[..], &[0xff, 0xff, 0, 0, 0, 0, 0, 9, 0, 0, 0, 1, 0, 0]].concat();
+    frame.extend(partitions.to_be_bytes());
+    for index in 0..partitions {
+        frame.extend([index, 100_000].map(i32::to_be_bytes).concat());
+        frame.resize(frame.len() + 100_000, 7);
+    }
+    [&(frame.len() as u32).to_be_bytes()[..], &frame].concat()
+}
+
+/// How many frames with this number come before something else.
+fn count(running: &Running, number: u8) -> (usize, Seen) {
+    let mut count = 0;
+    loop {
+        match running.seen.recv().unwrap() {
+            Seen::Frame(seen) if seen == number => count += 1,
+            other => return (count, other),
+        }
+    }
+}
+
+#[test]
+fn a_large_produce_request_is_handed_in_by_parts() {
+    let running = start(SHARD);
+    let mut client = connect(&running);
+    for number in [1, 3] {
+        client.write_all(&produce(number, 90)).unwrap();
+        client.write_all(&frame_of(number + 1, 5)).unwrap();
+        let (parts, next) = count(&running, number);
+        assert!((8..20).contains(&parts), "{parts} parts of nine million bytes");
+        assert_eq!(next, Seen::Frame(number + 1), "and the next request in its place");
+    }
+    stop(running);
+}
+
+#[test]
+fn parts_of_a_request_that_breaks_off_or_is_nonsense_were_handed_in() {
+    for name in ["breaks off", "nonsense"] {
+        let running = start(SHARD);
+        let mut client = connect(&running);
+        let mut bytes = produce(1, 90);
+        if name == "nonsense" {
+            // the length of the 61st partition
+            let at = 28 + 4 + 60 * 100_008 + 4;
+            assert_eq!(bytes[at..at + 4], 100_000i32.to_be_bytes());
+            bytes[at] = 0x7f;
+        }
+        // nonsense is not read on
+        let _ = client.write_all(&bytes[..8_000_000]);
+        let _ = client.shutdown(Shutdown::Write);
+        let (parts, next) = count(&running, 1);
+        assert!((4..10).contains(&parts), "{name}: {parts} parts");
+        assert_eq!(next, Seen::Closed, "{name}");
+        stop(running);
+    }
 }
