@@ -205,7 +205,7 @@ impl<'a> PartitionChange<'a> {
     fn last_known_leader(&self) -> Option<i32> {
         let alone = self.surroundings.elr_enabled && self.isr.is_empty() && self.elr.is_empty();
         match self.partition.last_known_elr.as_slice() {
-            [id] if alone && self.is_acceptable(*id) => Some(*id),
+            [id] if alone && self.replicas.contains(id) && self.is_acceptable(*id) => Some(*id),
             _ => None,
         }
     }
@@ -244,7 +244,12 @@ impl<'a> PartitionChange<'a> {
         }
         let known = !self.partition.last_known_elr.is_empty();
         if record.leader == NO_LEADER && !known {
-            record.last_known_elr = Some(vec![self.partition.leader]);
+            // Kafka's remembers one that a reassignment has taken away, too, and elects it
+            let leader = self.partition.leader;
+            let stays = self.replicas.contains(&leader) || self.replicas.is_empty();
+            let in_sync = self.isr.first().copied().filter(|id| self.replicas.contains(id));
+            let last = if stays { leader } else { in_sync.unwrap_or(leader) };
+            record.last_known_elr = Some(vec![last]);
         } else if record.leader >= 0 && known {
             record.last_known_elr = Some(Vec::new());
         }
@@ -401,13 +406,27 @@ mod tests {
         .join("\t")
     }
 
-    /// Kafka keeps brokers eligible that are no replicas, which is mended here.
+    /// Kafka keeps brokers eligible, and remembers one as the last to lead, that are no replicas, which is mended here.
     fn has_strangers(given: &[&str], expected: &str) -> bool {
         let expected: Vec<&str> = expected.split('\t').collect();
         let field = |at: usize| expected.get(at).and_then(|text| optional(text));
         let after = |at: usize, before: &str| field(at).unwrap_or_else(|| list(before));
-        let (replicas, eligible) = (after(2, given[5]), after(6, given[9]));
-        eligible.iter().any(|id| !replicas.contains(id))
+        let (replicas, eligible, last) = (after(2, given[5]), after(6, given[9]), after(7, given[10]));
+        eligible.iter().chain(&last).any(|id| !replicas.contains(id))
+    }
+
+    #[test]
+    fn who_is_no_replica_any_more_is_not_remembered() {
+        // with nobody to lead: the last who is in sync is remembered, and a stranger is not elected
+        let row = "30 elr 1 2,4 PREFERRED 3,4 4 [] 4 [] [] 4 0 3 3 [] [] - -";
+        let fields: Vec<&str> = row.split(' ').collect();
+        assert_eq!(built(&fields), "3\t-1\t3\t-\t[]\t-1\t-\t3\t1");
+        for (last_known, leader) in [("4", "-2"), ("3", "3")] {
+            let row = format!("30 elr 1 3,4 ONLINE 3 [] [] [] [] {last_known} -1 0 - - - - - -");
+            let fields: Vec<&str> = row.split(' ').collect();
+            let after = built(&fields);
+            assert_eq!(after.split('\t').nth(1).unwrap_or("-2"), leader, "{after}");
+        }
     }
 
     #[test]
