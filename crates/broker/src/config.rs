@@ -170,6 +170,9 @@ pub struct Limits {
     /// `barnabas.background.flush.bytes`: bytes appended to one partition after which they are flushed behind the
     /// scenes, so that a start after a crash has no more than this to read again.
     pub background_flush_bytes: u64,
+    /// `barnabas.stop.logs.synced.alone.max`: logs of a directory that a stop syncs one by one; more of them are synced
+    /// with the whole directory.
+    pub logs_synced_alone: usize,
 }
 
 impl Default for Limits {
@@ -179,6 +182,7 @@ impl Default for Limits {
             purgatory_rows: 1 << 20,
             auto_created_topics: 100,
             background_flush_bytes: 64 << 20,
+            logs_synced_alone: 16,
         }
     }
 }

@@ -52,13 +52,15 @@ impl Directories {
         let mut by_shard: Vec<Vec<FoundLog>> = (0..shards.max(1)).map(|_| Vec::new()).collect();
         for (index, started) in self.0.iter().enumerate() {
             for found in started.directory.partitions()? {
-                if found.kind == DirectoryKind::Delete {
+                // a crash has come before the copy could say whose it is
+                let is_nothing = found.kind == DirectoryKind::Future && found.topic_id.is_none();
+                if found.kind == DirectoryKind::Delete || is_nothing {
                     started.directory.remove_directory(&found.path)?;
                 }
                 let is_wanted = match found.kind {
                     DirectoryKind::Current => true,
                     // of a move that goes on
-                    DirectoryKind::Future => found.topic_id.is_some(),
+                    DirectoryKind::Future => !is_nothing,
                     DirectoryKind::Delete | DirectoryKind::Stray => false,
                 };
                 if !is_wanted {

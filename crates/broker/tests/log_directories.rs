@@ -4,8 +4,11 @@
 mod cluster;
 mod support;
 
+use std::path::Path;
+
 use broker::event::ConnectionId;
 use cluster::{Cluster, DIRECTORIES, directory_ids};
+use platform::{FileSystem, OpenMode};
 use protocol::messages::alter_replica_log_dirs_request::{AlterReplicaLogDir, AlterReplicaLogDirTopic};
 use protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use protocol::messages::*;
@@ -132,7 +135,7 @@ fn a_replica_moves_while_producers_write() {
         // its old place is freed in time; a start finds it where it is
         cluster.pass(80_000);
         let files = cluster.nodes[&1].files.clone();
-        let names = platform::FileSystem::read_directory(&files, DIRECTORIES[from].as_ref()).unwrap();
+        let names = files.read_directory(DIRECTORIES[from].as_ref()).unwrap();
         assert!(names.iter().all(|entry| !entry.name.starts_with("t-0")), "{names:?}");
         cluster.kill(1, false);
         cluster.start(1);
@@ -162,6 +165,89 @@ fn a_move_goes_on_after_a_kill_and_ends_when_it_is_taken_back() {
     assert_eq!(alter(&mut cluster, client, DIRECTORIES[from], "t"), ErrorCode::None);
     cluster.pass(2);
     assert_eq!(alter(&mut cluster, client, DIRECTORIES[1 - from], "t"), ErrorCode::None);
+    cluster.pass(1000);
+    assert_eq!(places(&mut cluster, client), [(1 - from, false, 0)]);
+}
+
+/// The directories of `t-0` in a log directory.
+fn names(cluster: &Cluster, directory: usize) -> Vec<String> {
+    let files = &cluster.nodes[&1].files;
+    let entries = files.read_directory(DIRECTORIES[directory].as_ref()).unwrap();
+    entries.into_iter().map(|entry| entry.name).filter(|name| name.starts_with("t-0")).collect()
+}
+
+#[test]
+fn what_a_crash_left_of_a_swap_is_settled() {
+    let (mut cluster, topic, mut client, _) = filled(1, 1);
+    // to and fro: the stale one is found first, then last
+    for _ in 0..2 {
+        let from = directory_ids(1).iter().position(|id| *id == recorded(&cluster, topic)).unwrap();
+        let to = 1 - from;
+        assert_eq!(alter(&mut cluster, client, DIRECTORIES[to], "t"), ErrorCode::None);
+        cluster.pass(1000);
+        let last = produce(&mut cluster, client, "after the swap");
+        cluster.kill(1, false);
+        // the old one's name was not on the disk yet, and a copy had not said yet whose it is
+        let files = cluster.nodes[&1].files.clone();
+        let [doomed] = &names(&cluster, from)[..] else { panic!() };
+        let directory = Path::new(DIRECTORIES[from]);
+        files.rename(&directory.join(doomed), &directory.join("t-0")).unwrap();
+        let copy = format!("t-0.{}-future", "0".repeat(32));
+        files.create_directory_all(&directory.join(copy)).unwrap();
+        cluster.start(1);
+        client = cluster.connect(1, 0);
+        cluster.pass(1000);
+        assert_eq!(places(&mut cluster, client), [(to, false, 0)]);
+        assert_eq!(recorded(&cluster, topic), directory_ids(1)[to]);
+        assert_eq!(offsets(&mut cluster, client), (0..=last).collect::<Vec<_>>());
+        cluster.pass(80_000);
+        assert_eq!((names(&cluster, to), names(&cluster, from)), (vec!["t-0".into()], vec![]));
+    }
+}
+
+/// Up to there. Gives where the log starts then.
+fn delete_records(cluster: &mut Cluster, connection: ConnectionId, offset: i64) -> i64 {
+    let partitions = vec![delete_records_request::DeleteRecordsPartition { partition_index: 0, offset }];
+    let topics = vec![delete_records_request::DeleteRecordsTopic { name: "t".into(), partitions }];
+    let request = DeleteRecordsRequest { topics, timeout_ms: 1000 };
+    let Response::DeleteRecords(response) = cluster.call(connection, 2, request) else { panic!() };
+    let answer = &response.topics[0].partitions[0];
+    assert_eq!(answer.error_code, 0);
+    answer.low_watermark
+}
+
+#[test]
+fn a_replica_moves_that_starts_within_a_batch_to_where_a_crash_left_its_name() {
+    let mut cluster = Cluster::with_two_directories(1, 1);
+    let topic = cluster.create_topic("t", &[1], &[]);
+    let client = cluster.connect(1, 0);
+    for _ in 0..3 {
+        let records = Some(batch(&["a", "b", "c"]));
+        let partition_data = vec![PartitionProduceData { index: 0, records }];
+        let topic_data = vec![TopicProduceData { name: "t".into(), partition_data, ..Default::default() }];
+        let request = ProduceRequest { acks: -1, timeout_ms: 1000, topic_data, ..Default::default() };
+        let Response::Produce(_) = cluster.call(client, 10, request) else { panic!() };
+    }
+    delete_records(&mut cluster, client, 4);
+    let from = directory_ids(1).iter().position(|id| *id == recorded(&cluster, topic)).unwrap();
+    let left = Path::new(DIRECTORIES[1 - from]).join("t-0");
+    let files = cluster.nodes[&1].files.clone();
+    files.create_directory_all(&left).unwrap();
+    files.open(&left.join("00000000000000000000.log"), OpenMode::CreateOrOpen).unwrap();
+    assert_eq!(alter(&mut cluster, client, DIRECTORIES[1 - from], "t"), ErrorCode::None);
+    cluster.pass(1000);
+    assert_eq!(places(&mut cluster, client), [(1 - from, false, 0)], "{:?}", cluster.log);
+    assert_eq!(produce(&mut cluster, client, "z"), 9);
+    assert_eq!(delete_records(&mut cluster, client, 0), 4, "what was deleted stays so");
+}
+
+#[test]
+fn a_refused_target_stops_no_move() {
+    let (mut cluster, topic, client, _) = filled(1, 1);
+    let from = directory_ids(1).iter().position(|id| *id == recorded(&cluster, topic)).unwrap();
+    assert_eq!(alter(&mut cluster, client, DIRECTORIES[1 - from], "t"), ErrorCode::None);
+    cluster.commit(vec![config("cordoned.log.dirs", DIRECTORIES[from])]);
+    assert_eq!(alter(&mut cluster, client, DIRECTORIES[from], "t"), ErrorCode::InvalidReplicaAssignment);
     cluster.pass(1000);
     assert_eq!(places(&mut cluster, client), [(1 - from, false, 0)]);
 }

@@ -28,6 +28,19 @@ pub struct DirEntry {
 /// Held for a directory as long as the process uses it; dropped, it is free.
 pub trait Lock: Send + Sync + Debug {}
 
+/// Syncs files and names one by one.
+pub(crate) fn sync_below<F: FileSystem + ?Sized>(system: &F, path: &Path) -> io::Result<()> {
+    for entry in system.read_directory(path)? {
+        let inner = path.join(&entry.name);
+        if entry.is_directory {
+            sync_below(system, &inner)?;
+        } else {
+            system.open(&inner, OpenMode::Read)?.sync()?;
+        }
+    }
+    system.sync_directory(path)
+}
+
 pub trait FileSystem: Send + Sync + Debug {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>>;
     /// Entries sorted by name.
@@ -55,15 +68,7 @@ pub trait FileSystem: Send + Sync + Debug {
     /// Makes every file and name below this directory last, one by one where the system cannot do it at once. What
     /// else its volume holds may be waited for too.
     fn sync_everything(&self, path: &Path) -> io::Result<()> {
-        for entry in self.read_directory(path)? {
-            let inner = path.join(&entry.name);
-            if entry.is_directory {
-                self.sync_everything(&inner)?;
-            } else {
-                self.open(&inner, OpenMode::Read)?.sync()?;
-            }
-        }
-        self.sync_directory(path)
+        sync_below(self, path)
     }
     /// Exclusive for the process; `WouldBlock` where another holds it.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Lock>>;

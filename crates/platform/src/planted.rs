@@ -68,6 +68,10 @@ pub enum Planted {
     CommitBeforeReplicated,
     /// A reassignment drops the old replicas before the new ones are in sync.
     OldReplicasDropped,
+    /// Between log directories: what comes after the copy's flush is not copied before it takes the replica's place.
+    SwappedBehind,
+    /// The copy takes the replica's place when it has everything, before it is on the disk and the controller knows.
+    SwappedUnsynced,
 }
 
 impl Planted {
@@ -86,7 +90,7 @@ impl Planted {
     ];
 
     /// Those that several nodes can have.
-    pub const AMONG_NODES: [Planted; 22] = [
+    pub const AMONG_NODES: [Planted; 24] = [
         Planted::AckBeforeInSync,
         Planted::HighWatermarkAlone,
         Planted::RemovedBeforeDecided,
@@ -109,6 +113,8 @@ impl Planted {
         Planted::OldVotersDecide,
         Planted::CommitBeforeReplicated,
         Planted::OldReplicasDropped,
+        Planted::SwappedBehind,
+        Planted::SwappedUnsynced,
     ];
 }
 

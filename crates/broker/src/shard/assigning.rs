@@ -54,6 +54,14 @@ impl Shard {
         }
     }
 
+    /// Where the controller says that this node's replica is.
+    pub(super) fn recorded_directory(&self, id: &TopicIdPartition) -> Option<Uuid> {
+        let topic = self.cluster.topic_by_id(id.topic_id)?;
+        let state = topic.state(id.partition)?;
+        let place = state.replicas.iter().position(|&replica| replica == self.node.node_id.0)?;
+        state.directories.get(place).copied()
+    }
+
     /// Whether this log directory is to get no new replicas.
     pub(crate) fn is_cordoned(&self, index: DirectoryIndex) -> bool {
         let image = &self.cluster.image;

@@ -265,25 +265,18 @@ impl Shard {
         }
     }
 
-    /// Logs of topics that nobody knows are renamed and kept, as Kafka does. Before any log is made: a topic that was
-    /// deleted and made again before a crash must not find the old one's records under its name.
     /// Moves that a stop has interrupted: at its very end, the replica is where it goes; else it goes on when the
     /// partition is there; one that nobody wants is deleted.
     fn settle_futures(&mut self, turn: &mut Turn) {
         let directories = self.directories.clone();
-        let node = self.node.node_id.0;
         for (id, mut future) in std::mem::take(&mut self.moves.found) {
             let Some(started) = directories.get(future.directory) else { continue };
             if self.found_logs.contains_key(&id) {
                 self.moves.found.insert(id, future);
                 continue;
             }
-            let state = self.cluster.topic_by_id(id.topic_id).and_then(|topic| topic.state(id.partition));
-            let is_here = state.is_some_and(|state| {
-                let place = state.replicas.iter().position(|&replica| replica == node);
-                let recorded = place.and_then(|place| state.directories.get(place));
-                recorded == Some(&started.directory.id())
-            });
+            let recorded = self.recorded_directory(&id);
+            let is_here = recorded == Some(started.directory.id());
             let done = if is_here {
                 started.directory.promote_directory(&future.found).map(|found| {
                     future.found = found;
@@ -301,7 +294,10 @@ impl Shard {
         }
     }
 
+    /// Logs of topics that nobody knows are renamed and kept, as Kafka does. Before any log is made: a topic that was
+    /// deleted and made again before a crash must not find the old one's records under its name.
     fn put_strays_aside(&mut self, turn: &mut Turn) {
+        self.settle_twins(turn);
         let node = self.node.node_id.0;
         let is_known = |id: &TopicIdPartition| {
             let state = self.cluster.topic_by_id(id.topic_id).and_then(|topic| topic.state(id.partition));

@@ -25,9 +25,6 @@ type Line = (Arc<str>, i32, i64);
 const KINDS: [CheckpointKind; 3] =
     [CheckpointKind::RecoveryPoint, CheckpointKind::LogStart, CheckpointKind::HighWatermark];
 
-/// Logs of a directory that a stop syncs one by one; more of them are synced with the whole directory.
-const SYNCED_ALONE: usize = 16;
-
 impl Shard {
     fn slots(&self) -> Vec<Slot> {
         self.partitions.all_slots().collect()
@@ -265,6 +262,7 @@ impl Shard {
     /// Where many logs of a directory have something to sync, the rest of them is synced with the directory as a
     /// whole. Gives the directories with a log that is not closed.
     fn close_logs(&mut self, turn: &mut Turn) -> Vec<DirectoryIndex> {
+        let synced_alone = self.node.limits.logs_synced_alone;
         let mut not_closed = Vec::new();
         let mut synced: BTreeMap<DirectoryIndex, usize> = BTreeMap::new();
         for slot in self.slots() {
@@ -276,14 +274,14 @@ impl Shard {
             let closed = partition.log.0.close_with(turn.now.wall_ms, |plan| {
                 let count = synced.entry(directory).or_default();
                 *count += usize::from(!plan.is_empty());
-                if *count > SYNCED_ALONE { Ok(()) } else { started.directory.sync(plan) }
+                if *count > synced_alone { Ok(()) } else { started.directory.sync(plan) }
             });
             if let Err(error) = closed {
                 not_closed.push(directory);
                 self.on_log_error(turn, slot, &error);
             }
         }
-        synced.retain(|directory, count| *count > SYNCED_ALONE && !self.disk.failed.contains(directory));
+        synced.retain(|directory, count| *count > synced_alone && !self.disk.failed.contains(directory));
         for started in synced.into_keys() {
             let result = self.directories.get(started).map(|started| started.directory.sync_everything());
             if let Some(Err(error)) = result {

@@ -24,6 +24,7 @@ mod throttles;
 mod timers;
 mod turn_end;
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -166,6 +167,21 @@ pub struct Shard {
     stopped: bool,
 }
 
+/// The first of each replica, and those that are there once more.
+fn split_twins(found: Vec<FoundLog>) -> (BTreeMap<TopicIdPartition, FoundLog>, Vec<FoundLog>) {
+    let mut first = BTreeMap::new();
+    let mut twins = Vec::new();
+    for one in found {
+        match first.entry(one.id) {
+            Entry::Vacant(place) => {
+                place.insert(one);
+            }
+            Entry::Occupied(_) => twins.push(one),
+        }
+    }
+    (first, twins)
+}
+
 impl Shard {
     pub fn new(options: ShardOptions) -> Shard {
         let ShardOptions { id, node, random, logs } = options;
@@ -178,6 +194,8 @@ impl Shard {
             found.into_iter().partition(|found| found.found.kind == storage::DirectoryKind::Future);
         let throttles = throttles::Throttles::new(&node);
         let mut moves = moving::Moves::new(throttles::of_moves(&node));
+        let (found, twins) = split_twins(found);
+        moves.twins = twins;
         moves.found = futures.into_iter().map(|found| (found.id, found)).collect();
         Shard {
             id,
@@ -201,7 +219,7 @@ impl Shard {
             disk: Default::default(),
             directories: logs.directories,
             watches: BTreeMap::new(),
-            found_logs: found.into_iter().map(|found| (found.id, found)).collect(),
+            found_logs: found,
             nobodys_logs: nobodys,
             without_log: BTreeSet::new(),
             told_full_until: 0,

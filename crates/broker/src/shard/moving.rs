@@ -5,9 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use platform::{Planted, is_planted};
 use protocol::ErrorCode;
 use replication::Throttle;
-use storage::{DirectoryKind, FlushedTo, Log};
+use storage::{AppendError, DirectoryKind, FlushedTo, Log};
 use types::{LeaderEpoch, Offset, TopicIdPartition, Uuid};
 
 use super::{Shard, Turn};
@@ -20,6 +21,8 @@ use crate::message::CheckpointKind;
 const CHUNK_BYTES: u64 = 512 << 10;
 /// Between two chunks of a shard.
 const PAUSE_US: u64 = 1000;
+/// Until a name that is taken is looked at again.
+const NAME_TAKEN_US: u64 = 200_000;
 const LONGEST_NAME: usize = 255;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +51,8 @@ pub(crate) struct Moves {
     pub throttle: Throttle,
     /// Found at the start.
     pub found: BTreeMap<TopicIdPartition, FoundLog>,
+    /// Replicas that were found in a second directory too.
+    pub twins: Vec<FoundLog>,
     /// Where replicas that are yet to come are to be made.
     wanted: BTreeMap<TopicIdPartition, DirectoryIndex>,
 }
@@ -60,6 +65,7 @@ impl Moves {
             last: None,
             throttle,
             found: BTreeMap::new(),
+            twins: Vec::new(),
             wanted: BTreeMap::new(),
         }
     }
@@ -100,6 +106,10 @@ impl Shard {
         if self.disk.failed.contains(&to) {
             return Err(ErrorCode::KafkaStorageError);
         }
+        // before anything else, as Kafka's: what moves elsewhere goes on
+        if self.partitions.get(id).is_some() && self.is_cordoned(to) {
+            return Err(ErrorCode::InvalidReplicaAssignment);
+        }
         let Some(partition) = self.partitions.get(id) else { return Err(self.want_made_there(id, to)) };
         if partition.offline {
             return Err(ErrorCode::KafkaStorageError);
@@ -115,9 +125,6 @@ impl Shard {
         self.end_move(turn, id);
         if stays {
             return Ok(());
-        }
-        if self.is_cordoned(to) {
-            return Err(ErrorCode::InvalidReplicaAssignment);
         }
         let unique = self.unique_name();
         let directories = self.directories.clone();
@@ -172,12 +179,7 @@ impl Shard {
         let future = self.partitions.get_mut(id).and_then(|partition| partition.future.take());
         let Some(future) = future else { return };
         // the controller may have been told already where it would be
-        let state = self.cluster.topic_by_id(id.topic_id).and_then(|topic| topic.state(id.partition));
-        let recorded = state.and_then(|state| {
-            let place = state.replicas.iter().position(|&replica| replica == self.node.node_id.0)?;
-            state.directories.get(place).copied()
-        });
-        if let Some(recorded) = recorded {
+        if let Some(recorded) = self.recorded_directory(id) {
             self.compare_directory(*id, recorded);
         }
         if self.disk.failed.contains(&future.directory) {
@@ -270,7 +272,8 @@ impl Shard {
         };
         let Some(future) = &mut partition.future else { return false };
         let at = future.log.end_offset();
-        if at >= partition.log.log_end_offset() {
+        let is_behind = at < partition.log.log_end_offset();
+        if !is_behind || future.stage != Stage::Copying && is_planted(Planted::SwappedBehind) {
             return self.advance_stage(turn, id);
         }
         let (to, from) = (future.directory, partition.directory);
@@ -285,7 +288,18 @@ impl Shard {
                 return true;
             }
         };
-        let appended = future.log.append_as_follower(&bytes, LeaderEpoch(i32::MAX), turn.now.wall_ms);
+        let now_ms = turn.now.wall_ms;
+        let mut appended = future.log.append_as_follower(&bytes, LeaderEpoch(i32::MAX), now_ms);
+        // the replica's log starts in the midst of a batch, and what is copied begins where that does
+        if let Err(AppendError::OutOfOrder { offset, end }) = &appended
+            && offset < end
+            && future.log.start_offset() == *end
+        {
+            let emptied = future.log.truncate_fully_and_start_at(*offset, now_ms);
+            appended = emptied
+                .map_err(AppendError::Storage)
+                .and_then(|()| future.log.append_as_follower(&bytes, LeaderEpoch(i32::MAX), now_ms));
+        }
         self.moves.throttle.record(turn.now.monotonic_us, bytes.len() as u64);
         match appended {
             Ok(followed) if followed.bytes > 0 => {
@@ -299,7 +313,7 @@ impl Shard {
                 self.give_up_move(turn, id, "a batch is damaged");
                 true
             }
-            Err(storage::AppendError::Storage(error)) => {
+            Err(AppendError::Storage(error)) => {
                 self.on_move_failed(turn, id, to, &error);
                 true
             }
@@ -345,6 +359,10 @@ impl Shard {
         };
         let (directory, stage) = (future.directory, future.stage);
         match stage {
+            Stage::Copying if is_planted(Planted::SwappedUnsynced) => {
+                self.swap(turn, id);
+                true
+            }
             Stage::Copying => match future.log.flush_plan(turn.now.wall_ms) {
                 Ok(plan) => {
                     future.stage = Stage::Flushing;
@@ -359,7 +377,7 @@ impl Shard {
             Stage::Flushing | Stage::Asking => false,
             Stage::Asked => {
                 self.swap(turn, id);
-                true
+                self.partitions.get(id).is_none_or(|partition| partition.future.is_none())
             }
         }
     }
@@ -395,14 +413,45 @@ impl Shard {
         }
     }
 
+    /// Whether the replica's name can be had where it goes. Another topic of that name may still be deleted there.
+    fn free_name(&mut self, turn: &mut Turn, id: &TopicIdPartition) -> bool {
+        let unique = self.unique_name();
+        let directories = self.directories.clone();
+        let Some(partition) = self.partitions.get(id) else { return false };
+        let Some(to) = partition.future.as_ref().map(|future| future.directory) else { return false };
+        let Some(started) = directories.get(to) else { return false };
+        match started.directory.free_name(partition.log.0.partition(), id.topic_id, unique) {
+            Ok(None) => true,
+            Ok(Some(path)) => {
+                self.doomed.push((turn.now.wall_ms, to, path));
+                true
+            }
+            Err(error) if error.is_directory_failed() => {
+                self.on_directory_lost(turn, to, &error);
+                false
+            }
+            Err(error) => {
+                turn.log(Level::Warning, format!("a move waits: {error}"));
+                self.moves.wake(turn.now.monotonic_us.saturating_add(NAME_TAKEN_US));
+                false
+            }
+        }
+    }
+
     /// The future log becomes the replica's. Its last records are synced first, since the old ones go.
     fn swap(&mut self, turn: &mut Turn, id: &TopicIdPartition) {
+        if !self.free_name(turn, id) {
+            return;
+        }
         let Some(partition) = self.partitions.get_mut(id) else { return };
         let Some(mut future) = partition.future.take() else { return };
         self.moves.ids.remove(id);
         let to = future.directory;
         let (start, end) = (partition.log.log_start_offset(), partition.log.log_end_offset());
-        let prepared = future.log.flush(turn.now.wall_ms);
+        let prepared = match is_planted(Planted::SwappedUnsynced) {
+            true => Ok(()),
+            false => future.log.flush(turn.now.wall_ms),
+        };
         // as far as records were deleted meanwhile, they are in the new log too
         let started = future.log.delete_records(start, end);
         if let Err(error) = prepared {
@@ -458,8 +507,43 @@ impl Shard {
         let directories = self.directories.clone();
         let Some(started) = directories.get(found.directory) else { return };
         match started.directory.open_future_log(&found.found, config, turn.now.wall_ms) {
-            Ok(log) => self.begin_move(turn, id, found.directory, log),
+            Ok(log) => {
+                self.begin_move(turn, id, found.directory, log);
+                // the crash may have left more of it than of the replica
+                self.cut_future(turn, id);
+            }
             Err(error) => turn.log(Level::Error, error.to_string()),
+        }
+    }
+
+    /// A crash in the midst of a swap, or a directory that failed then and works again, leaves a replica in two
+    /// directories: it is in the one that the controller has on record. Where it knows of neither, both are kept.
+    pub(super) fn settle_twins(&mut self, turn: &mut Turn) {
+        let directories = self.directories.clone();
+        let id_of = |index| directories.get(index).map(|started| started.directory.id());
+        for mut twin in std::mem::take(&mut self.moves.twins) {
+            let recorded = self.recorded_directory(&twin.id);
+            let is_recorded = |one: &FoundLog| recorded.is_some() && recorded == id_of(one.directory);
+            let Some(found) = self.found_logs.get_mut(&twin.id) else { continue };
+            if is_recorded(&twin) {
+                std::mem::swap(found, &mut twin);
+            }
+            let kind = match is_recorded(found) {
+                true => DirectoryKind::Delete,
+                false => DirectoryKind::Stray,
+            };
+            let unique = self.unique_name();
+            let Some(started) = directories.get(twin.directory) else { continue };
+            match started.directory.rename_directory(&twin.found, kind, unique) {
+                Ok(path) if kind == DirectoryKind::Delete => {
+                    self.doomed.push((turn.now.wall_ms, twin.directory, path));
+                }
+                Ok(path) => {
+                    let text = format!("{} is there twice, one is set aside as", twin.found.partition);
+                    turn.log(Level::Warning, format!("{text} {}", path.display()));
+                }
+                Err(error) => turn.log(Level::Error, error.to_string()),
+            }
         }
     }
 

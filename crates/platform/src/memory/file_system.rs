@@ -10,6 +10,7 @@ use super::fault::{Fault, FaultRates, Faults, input_output_error};
 use super::file::MemoryFile;
 use super::trace::{Call, Operation};
 use super::tree::{DirectoryNode, FileNode, Node, Tree};
+use crate::file_system::sync_below;
 use crate::{DirEntry, File, FileSystem, Lock, OpenMode, Random};
 
 /// Clones are the same file system.
@@ -29,6 +30,8 @@ pub(super) struct State {
     /// The wall time of the files changed from here on.
     pub(super) now_ms: i64,
     locks: BTreeSet<PathBuf>,
+    /// Directories that were synced with all that is in them.
+    whole_syncs: u64,
 }
 
 impl State {
@@ -66,6 +69,7 @@ impl MemoryFileSystem {
             generation: 0,
             now_ms: 0,
             locks: BTreeSet::new(),
+            whole_syncs: 0,
         })))
     }
 
@@ -152,6 +156,11 @@ impl MemoryFileSystem {
     /// Changing calls until now: a scenario's crash points are 0 to this.
     pub fn changes(&self) -> u64 {
         self.state().faults.changes
+    }
+
+    /// Calls of `sync_everything` until now.
+    pub fn whole_syncs(&self) -> u64 {
+        self.state().whole_syncs
     }
 
     pub fn start_trace(&self) {
@@ -303,6 +312,11 @@ impl FileSystem for MemoryFileSystem {
             state.tree.directory_mut(node)?.unsynced.clear();
         }
         state.leave()
+    }
+
+    fn sync_everything(&self, path: &Path) -> io::Result<()> {
+        self.state().whole_syncs += 1;
+        sync_below(self, path)
     }
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Lock>> {

@@ -132,6 +132,26 @@ impl LogDirectory {
         Log::open(options).map(|(log, _)| log)
     }
 
+    /// What a crash has left under a replica's name is renamed for deletion, and its new path given. Refused where it is
+    /// another topic's.
+    pub fn free_name(
+        &self,
+        partition: &TopicPartition,
+        topic_id: Uuid,
+        unique: Uuid,
+    ) -> Result<Option<PathBuf>> {
+        let path = self.partition_path(partition);
+        if !self.file_system.exists(&path) {
+            return Ok(None);
+        }
+        match partition_metadata::read(&*self.file_system, &path)? {
+            Some(id) if id != topic_id => {
+                Err(Error::unreadable(&path, format!("the directory belongs to topic {id}")))
+            }
+            _ => self.rename(partition, &path, DirectoryKind::Delete, unique).map(Some),
+        }
+    }
+
     /// A future log has everything: it takes the replica's name, which has to be free.
     pub fn promote(&self, log: &mut Log) -> Result<()> {
         let to = self.partition_path(log.partition());
