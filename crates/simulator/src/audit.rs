@@ -46,12 +46,19 @@ impl World {
         id: &TopicIdPartition,
         name: &str,
     ) -> Option<Vec<Segment>> {
-        let is_its_own = |path: &PathBuf| {
-            let text = self.files(machine).read(&path.join("partition.metadata")).unwrap_or_default();
+        let place = *self.directories_with(machine, id, name).first()?;
+        segments(self.files(machine), &self.machines[machine].directories[place].join(name))
+    }
+
+    /// The log directories that have such a log, by their places.
+    pub fn directories_with(&self, machine: MachineIndex, id: &TopicIdPartition, name: &str) -> Vec<usize> {
+        let has_it = |path: &PathBuf| {
+            let text =
+                self.files(machine).read(&path.join(name).join("partition.metadata")).unwrap_or_default();
             String::from_utf8_lossy(&text).contains(&id.topic_id.to_string())
         };
-        let mut paths = self.machines[machine].directories.iter().map(|path| path.join(name));
-        segments(self.files(machine), &paths.find(is_its_own)?)
+        let all = self.machines[machine].directories.iter().enumerate();
+        all.filter(|(_, path)| has_it(path)).map(|(place, _)| place).collect()
     }
 
     /// Without its partition.metadata nobody knows a directory again: what is in it is not kept before that is.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use platform::Random;
-use protocol::{ApiKey, Request, RequestHeader, Response, Writer};
+use protocol::{ApiKey, Request, RequestHeader, Response, Str, Writer};
 use types::TopicIdPartition;
 
 use crate::coverage::Coverage;
@@ -23,8 +23,8 @@ pub enum Command {
         is_silent: bool,
     },
     WakeAt(u64),
-    /// A fault of the machine, from the hand of whoever runs it.
-    FaultIn(u64, Fault),
+    /// A fault of this machine or of any, from the hand of whoever runs it.
+    FaultIn(u64, Fault, Option<usize>),
 }
 
 /// An answer as a program gets it.
@@ -92,7 +92,26 @@ impl Api<'_> {
     }
 
     pub fn fault_in(&mut self, us: u64, fault: Fault) {
-        self.commands.push(Command::FaultIn(us, fault));
+        self.commands.push(Command::FaultIn(us, fault, None));
+    }
+
+    pub fn fault_of_machine_in(&mut self, us: u64, fault: Fault, machine: usize) {
+        self.commands.push(Command::FaultIn(us, fault, Some(machine)));
+    }
+
+    /// A partition and its topic's name, now and then one of `__consumer_offsets`. By name, one that comes again might be
+    /// hit in place of another.
+    pub fn choose_partition(&mut self) -> Option<(Str, TopicIdPartition)> {
+        if let Some((topic_id, partitions)) = self.model.offsets_topic.filter(|_| self.random.one_in(5)) {
+            let partition = self.random.below(partitions.max(1) as u64) as i32;
+            return Some((Str::from_static("__consumer_offsets"), TopicIdPartition { topic_id, partition }));
+        }
+        let live = self.model.live_topics().into_iter();
+        let live: Vec<usize> = live.filter(|at| !self.model.topics[*at].is_reused).collect();
+        let at = *live.get(self.random.below(live.len().max(1) as u64) as usize)?;
+        let topic = &self.model.topics[at];
+        let partition = self.random.below(topic.partitions.max(1) as u64) as i32;
+        Some((topic.name.clone(), TopicIdPartition { topic_id: topic.id, partition }))
     }
 
     /// Between `least` and twice that.

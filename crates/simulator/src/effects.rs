@@ -329,8 +329,9 @@ impl World {
                 let token = self.clients[client].token;
                 self.scheduler.at(at, Happening::Wake { client, token });
             }
-            Command::FaultIn(after, fault) => {
-                let machine = self.draws.machine.below(self.machines.len() as u64) as usize;
+            Command::FaultIn(after, fault, machine) => {
+                let any = || self.draws.machine.below(self.machines.len() as u64) as usize;
+                let machine = machine.unwrap_or_else(any);
                 self.plan(after, Happening::Fault(machine, fault));
             }
             Command::Send { bytes, correlation, api_key, version, is_silent } => {

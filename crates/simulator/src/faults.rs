@@ -35,12 +35,14 @@ pub enum Fault {
     Pause,
     /// All are told to stop at once.
     StopTogether,
+    /// All calls on one log directory fail, not the one with the metadata log, until the next start.
+    DirectoryFails,
 }
 
 /// What happens among nodes; the others happen to one alone, too.
 const AMONG_NODES: [Fault; 4] = [Fault::Partition, Fault::OneWay, Fault::Pause, Fault::StopTogether];
 
-const ALL: [Fault; 16] = [
+const ALL: [Fault; 17] = [
     Fault::Kill,
     Fault::PowerLoss,
     Fault::KillInCall,
@@ -57,6 +59,7 @@ const ALL: [Fault; 16] = [
     Fault::Disconnect,
     Fault::Rot,
     Fault::Misdirect,
+    Fault::DirectoryFails,
 ];
 
 /// Those that lose nothing of what is written, crashes first.
@@ -118,6 +121,7 @@ impl World {
             Fault::Rot | Fault::Misdirect => return self.damage(machine, fault),
             Fault::Partition | Fault::OneWay => return self.cut_off(machine, fault),
             Fault::Pause => return self.pause(machine),
+            Fault::DirectoryFails => return self.fail_directory(machine),
             Fault::SlowFlush => {
                 self.machines[machine].slow_flush = true;
                 self.model.disturb(self.now + lasts + SECOND);
@@ -150,6 +154,23 @@ impl World {
             }
             Fault::FullDisk => self.files(machine).set_capacity(u64::MAX),
             _ => self.files(machine).set_fault_rates(FaultRates::default()),
+        }
+    }
+
+    /// What was not synced there is lost; the node goes on with the others.
+    fn fail_directory(&mut self, machine: MachineIndex) {
+        let others = self.machines[machine].directories.len().saturating_sub(1) as u64;
+        if others == 0 {
+            return;
+        }
+        let place = 1 + self.draws.faults.below(others) as usize;
+        let path = self.machines[machine].directories[place].clone();
+        self.tell(|| format!("{} of node {machine} fails", path.display()));
+        self.coverage.count("transition", "log directory fails");
+        self.files(machine).break_path(&path);
+        self.machines[machine].must_lose_power = true;
+        if let Some(node) = &mut self.machines[machine].node {
+            node.disk_failed = true;
         }
     }
 

@@ -13,6 +13,7 @@ use crate::invariants::generations::Generations;
 use crate::invariants::images::Images;
 use crate::invariants::majorities::Majorities;
 use crate::invariants::metadata_log::MetadataLog;
+use crate::invariants::moves::Moves;
 use crate::invariants::ownership::Ownership;
 use crate::invariants::reassignments::Reassignments;
 use crate::invariants::reigns::Reigns;
@@ -106,6 +107,7 @@ pub struct Model {
     pub replicas: Reigns,
     pub survival: Survival,
     pub reassignments: Reassignments,
+    pub moves: Moves,
     /// Given to producers.
     pub producer_ids: BTreeSet<i64>,
     pub violations: Vec<String>,
@@ -118,6 +120,8 @@ pub struct Model {
     /// There are several nodes: what one of them says may be behind what another has said.
     pub is_cluster: bool,
     pub nodes: usize,
+    /// Log directories of each.
+    pub directories: usize,
     /// No disk loses anything in this run: what was acknowledged by all in-sync replicas is there for ever. In a run
     /// of one node losses are counted instead.
     pub is_strict: bool,

@@ -11,7 +11,7 @@ use broker::quorum::format::{FormatOptions, InitialVoters, bootstrap, format};
 use broker::quorum::{Quorum, QuorumOptions};
 use broker::{Directories, Shard, ShardLogs, ShardOptions};
 use metadata::configs::StaticConfig;
-use metadata::features::MetadataVersion;
+use metadata::features::{ELIGIBLE_LEADER_REPLICAS_VERSION, MetadataVersion};
 use platform::memory::MemoryFileSystem;
 use platform::{FileSystem, Random, Time};
 use raft::{Endpoint, ReplicaKey, VersionRange, Voter};
@@ -28,11 +28,18 @@ pub const CONTROLLER_PORT: u16 = 9093;
 /// Controllers that vote; nodes past them follow.
 pub const VOTERS_MAX: usize = 7;
 
+/// Log directories of a machine.
+pub const DIRECTORIES_MAX: usize = 3;
+
 /// What all machines of a run have in common.
 pub struct Cluster {
     pub nodes: usize,
     /// The configuration names the voters; else they were given when the directories were formatted.
     pub names_voters: bool,
+    /// `eligible.leader.replicas.version` at the beginning.
+    pub eligible_leaders: i16,
+    /// Logs of a directory that a stop syncs one by one.
+    pub logs_synced_alone: usize,
     pub settings: Settings,
 }
 
@@ -65,6 +72,8 @@ pub struct Machine {
     /// A sync has failed: what the page cache shows is not what the disk has, until power is lost.
     pub must_lose_power: bool,
     pub slow_flush: bool,
+    /// Log directories synced as a whole until the last look.
+    pub whole_syncs: u64,
 }
 
 /// The quorum is actor 0, shards follow.
@@ -107,6 +116,16 @@ fn directory_id(machine: MachineIndex, at: usize) -> Uuid {
     Uuid::from_halves(0x1234_5678_9abc_4def + machine as i64, 0x0123_4567_89ab_cde0 + at as i64)
 }
 
+/// The path of a machine's log directory.
+pub fn directory_path(at: usize) -> PathBuf {
+    PathBuf::from(format!("/data{at}"))
+}
+
+/// Which of a machine's log directories has this id.
+pub fn directory_of(machine: MachineIndex, id: Uuid) -> Option<usize> {
+    (0..DIRECTORIES_MAX).find(|at| directory_id(machine, *at) == id)
+}
+
 fn voter(machine: MachineIndex) -> Voter {
     let endpoint = Endpoint { listener: "CONTROLLER".into(), host: host(machine), port: CONTROLLER_PORT };
     Voter {
@@ -125,7 +144,7 @@ impl Machine {
         directories: usize,
         cluster: &Cluster,
     ) -> Machine {
-        let paths: Vec<PathBuf> = (0..directories).map(|at| PathBuf::from(format!("/data{at}"))).collect();
+        let paths: Vec<PathBuf> = (0..directories).map(directory_path).collect();
         let version = MetadataVersion::LATEST_PRODUCTION;
         let named: Vec<(PathBuf, Uuid)> =
             paths.iter().enumerate().map(|(at, path)| (path.clone(), directory_id(index, at))).collect();
@@ -138,7 +157,10 @@ impl Machine {
                 true => InitialVoters::None,
                 false => InitialVoters::Dynamic((0..cluster.nodes.min(VOTERS_MAX)).map(voter).collect()),
             },
-            records: bootstrap(version, &[]),
+            records: bootstrap(
+                version,
+                &[(ELIGIBLE_LEADER_REPLICAS_VERSION.into(), cluster.eligible_leaders)],
+            ),
             metadata_version: version,
             wall_ms: 1,
         };
@@ -146,7 +168,13 @@ impl Machine {
         files.sync_directory(Path::new("/")).expect("a disk without faults");
         let given = properties(index, &paths, cluster);
         let config = Arc::new(StaticConfig::parse(&given).expect("these properties are right"));
-        let node = Arc::new(node_config(index, named, shards, given, cluster.settings.clone()));
+        let limits = Limits {
+            background_flush_bytes: 20_000,
+            logs_synced_alone: cluster.logs_synced_alone,
+            ..Limits::default()
+        };
+        let settings = cluster.settings.clone();
+        let node = Arc::new(NodeConfig { limits, ..node_config(index, named, shards, given, settings) });
         Machine {
             files,
             directories: paths,
@@ -161,6 +189,7 @@ impl Machine {
             halt_loses_power: false,
             must_lose_power: false,
             slow_flush: false,
+            whole_syncs: 0,
         }
     }
 
@@ -299,6 +328,6 @@ fn node_config(
         shards,
         properties: Arc::new(given),
         settings,
-        limits: Limits { background_flush_bytes: 20_000, ..Limits::default() },
+        limits: Limits::default(),
     }
 }

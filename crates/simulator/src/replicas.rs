@@ -11,6 +11,7 @@ use types::TopicIdPartition;
 use crate::audit::segments;
 use crate::invariants::contents::{self, Seen};
 use crate::invariants::reassignments;
+use crate::node::directory_of;
 use crate::world::{MachineIndex, World};
 
 /// Who has a partition, by machines.
@@ -22,6 +23,8 @@ pub struct Reign {
     /// Of a reassignment under way.
     pub adding: Vec<MachineIndex>,
     pub removing: Vec<MachineIndex>,
+    /// In which log directory each replica is; none where the controller does not know.
+    pub directories: BTreeMap<MachineIndex, Option<usize>>,
     pub partition_epoch: i32,
 }
 
@@ -39,7 +42,12 @@ pub fn reigns(image: &MetadataImage) -> BTreeMap<TopicIdPartition, Reign> {
     for topic in image.topics.iter() {
         for (partition, state) in &topic.partitions {
             let id = TopicIdPartition { topic_id: topic.id, partition: *partition };
+            let directories = state.replicas.iter().zip(&state.directories).filter_map(|(node, id)| {
+                let machine = machine(node)?;
+                Some((machine, directory_of(machine, *id)))
+            });
             let reign = Reign {
+                directories: directories.collect(),
                 leader: machine(&state.leader),
                 replicas: machines(&state.replicas),
                 in_sync: machines(&state.in_sync_replicas),
@@ -64,10 +72,16 @@ impl World {
     /// Who leads now; each change of leader is counted, each of replicas held against what may be.
     pub fn take_reigns(&mut self, image: &MetadataImage) {
         let reigns = reigns(image);
+        if !image.eligible_leader_replicas_enabled() {
+            self.model.survival.unprotect();
+        }
         let offsets = image.topics.by_name("__consumer_offsets");
         self.model.offsets_topic = offsets.map(|topic| (topic.id, topic.partitions.len() as i32));
         for (id, reign) in &reigns {
             let mut found = reassignments::check_members(reign);
+            if self.model.reigns.get(id).map(|before| before.partition_epoch) != Some(reign.partition_epoch) {
+                self.tell(|| format!("{id}: {reign:?}"));
+            }
             if let Some(before) = self.model.reigns.get(id) {
                 if before.leader.is_some() && reign.leader.is_some() && before.leader != reign.leader {
                     self.coverage.leader_changes += 1;
@@ -77,6 +91,10 @@ impl World {
                 }
                 if before.replicas != reign.replicas {
                     self.model.survival.moved(*id, reigns.keys());
+                    self.model.moves.reassigned(id, &reign.replicas);
+                }
+                if before.directories != reign.directories {
+                    self.coverage.count("transition", "replica assigned to a directory");
                 }
                 found = found.and(reassignments::check_change(before, reign));
             }
@@ -89,12 +107,14 @@ impl World {
     /// Holds what lies on the disks of all machines against each other and against what was promised.
     pub fn compare(&mut self) {
         self.compare_metadata();
+        self.check_futures();
         for (id, name) in self.partitions() {
             let reign = self.model.reigns.get(&id).cloned().unwrap_or_default();
             if let Err(text) = self.model.reassignments.check_end(&id, &reign) {
                 self.model.violation(format!("{name}: {text}"));
             }
             self.check_strangers(id, &name, &reign);
+            self.check_directories(id, &name, &reign);
             if reign.in_sync.len() < reign.replicas.len() {
                 self.model.violation(format!("{name}: of {reign:?} not all are in sync at the end"));
                 continue;
@@ -107,6 +127,36 @@ impl World {
             self.compare_replicas(&name, &reign, &held);
             if let Some((_, held)) = held.iter().find(|(machine, _)| Some(*machine) == reign.leader) {
                 self.check_promised_to_last(id, &name, held);
+            }
+        }
+    }
+
+    /// Each replica is there once on its machine, in the directory that the metadata names and where it was moved.
+    fn check_directories(&mut self, id: TopicIdPartition, name: &str, reign: &Reign) {
+        for &machine in &reign.replicas {
+            let places = self.directories_with(machine, &id, name);
+            let recorded = reign.directories.get(&machine).copied().flatten();
+            if places.len() != 1 || recorded != places.first().copied() {
+                let text = format!(
+                    "{name} is in directories {places:?} of machine {machine}, {recorded:?} is on record"
+                );
+                self.model.violation(text);
+            }
+            if let Err(text) = self.model.moves.check_end(machine, &id, &places) {
+                self.model.violation(format!("{name}: {text}"));
+            }
+        }
+    }
+
+    /// Every move has ended.
+    fn check_futures(&mut self) {
+        for machine in 0..self.machines.len() {
+            for directory in self.machines[machine].directories.clone() {
+                let entries = self.files(machine).read_directory(&directory).unwrap_or_default();
+                if let Some(future) = entries.iter().find(|entry| entry.name.ends_with("-future")) {
+                    let text = format!("machine {machine} has {}/{}", directory.display(), future.name);
+                    self.model.violation(format!("{text} at the end"));
+                }
             }
         }
     }

@@ -42,6 +42,9 @@ impl World {
             Death::Stop if self.draws.faults.one_in(2) => self.files(machine).kill(),
             _ => self.files(machine).crash(),
         }
+        if death != Death::Kill {
+            self.model.moves.forget(machine);
+        }
         if death == Death::PowerLoss {
             self.model.power_losses += 1;
             self.machines[machine].must_lose_power = false;
@@ -157,6 +160,7 @@ impl World {
         self.coverage.count("transition", "ready");
         let Some(node) = &mut self.machines[machine].node else { return };
         node.is_ready = true;
+        self.model.survival.is_back(machine);
         let lives = node.life;
         if let Some(death) = self.machines[machine].death.take().filter(|_| self.machines.len() == 1) {
             self.audit(machine, death);
@@ -204,6 +208,9 @@ impl World {
 
     pub fn on_stopped(&mut self, machine: MachineIndex, actor: usize) {
         self.tell(|| format!("actor {actor} of node {machine} has stopped"));
+        if actor > 0 {
+            self.count_whole_syncs(machine);
+        }
         let Some(node) = &mut self.machines[machine].node else { return };
         node.stopped.insert(actor);
         if actor == 0 {
@@ -212,6 +219,15 @@ impl World {
         }
         if node.stopped.len() == node.shards.len() {
             self.plan_inside(1, machine, 0, Inside::Shutdown);
+        }
+    }
+
+    /// A stop has synced directories as a whole.
+    fn count_whole_syncs(&mut self, machine: MachineIndex) {
+        let syncs = self.files(machine).whole_syncs();
+        let before = std::mem::replace(&mut self.machines[machine].whole_syncs, syncs);
+        for _ in before..syncs {
+            self.coverage.count("transition", "log directory synced as a whole");
         }
     }
 

@@ -5,7 +5,8 @@ use platform::Random;
 use platform::memory::MemoryFileSystem;
 
 use crate::clients::{
-    Admin, CLIENTS, CONTROLLERS, Fetcher, Member, Observer, Producer, Program, Reassigner, Solo, Steward,
+    Admin, CLIENTS, CONTROLLERS, Fetcher, Member, Mover, Observer, Producer, Program, Reassigner, Solo,
+    Steward,
 };
 use crate::coverage::Coverage;
 use crate::faults;
@@ -53,12 +54,21 @@ pub fn run(options: Options) -> Report {
     let mut random = Random::new(options.seed ^ 0x5eed_0000_0000_0000);
     let drawn = [1, 3, 1, 3, 2, 4][random.below(6) as usize];
     let shards = options.shards.unwrap_or(drawn);
-    let directories = if random.one_in(4) { 2 } else { 1 };
     let nodes = options.nodes.unwrap_or(1).max(1);
+    let directories = match nodes {
+        1 => [1, 1, 1, 2][random.below(4) as usize],
+        _ => [1, 2, 2, 3][random.below(4) as usize],
+    };
     let disks: Vec<u64> = (0..nodes).map(|_| random.next_u64()).collect();
     let settings = settings(&mut random, nodes);
     let may_name = nodes > 1 && nodes <= VOTERS_MAX;
-    let cluster = Cluster { nodes, names_voters: may_name && random.one_in(2), settings };
+    let cluster = Cluster {
+        nodes,
+        names_voters: may_name && random.one_in(2),
+        eligible_leaders: if nodes > 1 && random.one_in(4) { 0 } else { 1 },
+        logs_synced_alone: [0, 1, 3, 16][random.below(4) as usize],
+        settings,
+    };
     let machine = |(index, disk): (usize, u64)| {
         Machine::new(index, MemoryFileSystem::new(disk), shards, directories, &cluster)
     };
@@ -72,7 +82,7 @@ pub fn run(options: Options) -> Report {
     let gentle = nodes > 1 && random.one_in(2);
     (world.model.is_cluster, world.model.is_strict) = (nodes > 1, gentle);
     world.coverage.is_cluster = nodes > 1;
-    world.model.nodes = nodes;
+    (world.model.nodes, world.model.directories) = (nodes, directories);
     world.model.images.is_alone = nodes == 1;
     let calm = (8 + random.below(10)) * SECOND;
     for machine in 0..nodes {
@@ -134,6 +144,9 @@ fn add_clients(world: &mut World, random: &mut Random) {
     if random.one_in(2) {
         programs.push(Box::new(Observer::new()));
     }
+    if world.model.directories > 1 {
+        programs.push(Box::new(Mover::new()));
+    }
     add_programs(world, random, programs);
 }
 
@@ -167,6 +180,9 @@ fn add_clients_of_cluster(world: &mut World, random: &mut Random) {
     if random.one_in(2) {
         let listener = if random.one_in(2) { CLIENTS } else { CONTROLLERS };
         programs.push(Box::new(Steward::new(listener)));
+    }
+    if world.model.directories > 1 {
+        programs.push(Box::new(Mover::new()));
     }
     add_programs(world, random, programs);
 }

@@ -53,12 +53,21 @@ impl Fetcher {
 
     /// Drops partitions of topics that are gone and takes on others.
     fn choose(&mut self, api: &mut Api<'_>) {
-        self.positions.retain(|id, _| api.model.is_live(id.topic_id) || api.model.is_damaged(id.topic_id));
+        let by_name = api.model.is_cluster && self.version < 13;
+        let may_be_asked = |model: &Model, id: Uuid| {
+            let is_there = model.is_live(id) || model.is_damaged(id);
+            is_there && !(by_name && model.topic(id).is_some_and(|topic| topic.is_reused))
+        };
+        self.positions.retain(|id, _| may_be_asked(api.model, id.topic_id));
         let live = api.model.live_topics();
         if live.is_empty() || self.positions.len() >= PARTITIONS_MAX {
             return;
         }
         let topic = &api.model.topics[live[api.random.below(live.len() as u64) as usize]];
+        // by name, who has not heard of a deletion gives what the former of that name has
+        if by_name && topic.is_reused {
+            return;
+        }
         let partition = api.random.below(topic.partitions.max(1) as u64) as i32;
         self.positions.entry(TopicIdPartition { topic_id: topic.id, partition }).or_default();
     }
@@ -305,7 +314,9 @@ impl Program for Fetcher {
             let behind: Vec<TopicIdPartition> = behind.map(|(id, _)| *id).collect();
             api.connect_to_leader(&behind);
             self.uses_session = api.random.one_in(2);
-            self.version = api.version(ApiKey::Fetch, 4, i16::MAX);
+            let any_reused = api.model.topics.iter().any(|topic| topic.is_reused);
+            let least = if api.model.is_cluster && any_reused { 13 } else { 4 };
+            self.version = api.version(ApiKey::Fetch, least, i16::MAX);
             // sessions came with version 7
             self.uses_session &= self.version >= 7;
             self.forget_session();

@@ -6,7 +6,7 @@ use protocol::messages::{
     AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse,
     ListPartitionReassignmentsRequest,
 };
-use protocol::{ApiKey, ErrorCode, Request, Response, Str};
+use protocol::{ApiKey, ErrorCode, Request, Response};
 use types::TopicIdPartition;
 
 use super::Program;
@@ -15,8 +15,6 @@ use crate::commands::{Api, Reply};
 use crate::invariants::liveness::Standing;
 use crate::model::Model;
 use crate::world::MachineIndex;
-
-const OFFSETS: &str = "__consumer_offsets";
 
 struct Asked {
     id: TopicIdPartition,
@@ -38,20 +36,6 @@ impl Reassigner {
         Reassigner::default()
     }
 
-    /// A partition and its topic's name. By name, one that comes again might be hit in place of another.
-    fn choose(&self, api: &mut Api<'_>) -> Option<(Str, TopicIdPartition)> {
-        if let Some((topic_id, partitions)) = api.model.offsets_topic.filter(|_| api.random.one_in(5)) {
-            let partition = api.random.below(partitions.max(1) as u64) as i32;
-            return Some((Str::from_static(OFFSETS), TopicIdPartition { topic_id, partition }));
-        }
-        let live = api.model.live_topics().into_iter();
-        let live: Vec<usize> = live.filter(|at| !api.model.topics[*at].is_reused).collect();
-        let at = *live.get(api.random.below(live.len().max(1) as u64) as usize)?;
-        let topic = &api.model.topics[at];
-        let partition = api.random.below(topic.partitions.max(1) as u64) as i32;
-        Some((topic.name.clone(), TopicIdPartition { topic_id: topic.id, partition }))
-    }
-
     fn draw_target(api: &mut Api<'_>) -> Vec<MachineIndex> {
         let mut machines: Vec<MachineIndex> = (0..api.model.nodes).collect();
         let count = (1 + api.random.below(3) as usize).min(machines.len());
@@ -61,7 +45,7 @@ impl Reassigner {
     }
 
     fn alter(&mut self, api: &mut Api<'_>) {
-        let Some((name, id)) = self.choose(api) else { return self.list(api) };
+        let Some((name, id)) = api.choose_partition() else { return self.list(api) };
         let reign = api.model.reigns.get(&id);
         let is_under_way = reign.is_some_and(|reign| reign.is_reassigning());
         let before = reign.filter(|_| !is_under_way).map(|reign| reign.replicas.clone());

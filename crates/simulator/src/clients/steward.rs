@@ -1,7 +1,7 @@
 //! Somebody who looks after the quorum: asks who votes, takes voters out and in again, and raises and lowers the levels of
 //! features, while everything else goes on.
 
-use metadata::features::FEATURES;
+use metadata::features::{ELIGIBLE_LEADER_REPLICAS_VERSION as KEPT, FEATURES};
 use protocol::messages::add_raft_voter_request::Listener;
 use protocol::messages::describe_quorum_request::TopicData;
 use protocol::messages::describe_quorum_response::ReplicaState;
@@ -21,8 +21,8 @@ const METADATA_VERSION: &str = "metadata.version";
 const KRAFT_VERSION: &str = "kraft.version";
 /// Between them nothing has to be written anew.
 const METADATA_LEVELS: [i16; 2] = [30, 31];
-/// Without it a single crash may lose what is acknowledged, as with Kafka before KIP-966: it stays on.
-const KEPT: &str = "eligible.leader.replicas.version";
+
+// KEPT is as it was drawn: where it changes while somewhere nobody is in sync, nobody leads there again
 
 type Replica = (i32, Uuid);
 
@@ -98,6 +98,7 @@ impl Steward {
             None if drawn == others.len() => (KRAFT_VERSION, 1),
             None => (METADATA_VERSION, METADATA_LEVELS[api.random.below(2) as usize]),
         };
+        api.tell(|| format!("{name} to {level}"));
         // one of them is right
         let upgrade_type = 1 + api.random.below(2) as i8;
         let update = FeatureUpdateKey {

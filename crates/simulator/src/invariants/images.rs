@@ -106,6 +106,7 @@ fn digest(image: &MetadataImage) -> Digest {
             let counts = [replicas.len() as i32, in_sync.len() as i32];
             let all = numbers.iter().chain(&counts).chain(replicas).chain(in_sync);
             all.for_each(|number| trace.note(*number as u64));
+            partition.directories.iter().for_each(|directory| trace.bytes(&directory.0));
         }
         parts.insert(topic.name.to_string(), trace.hash());
     }

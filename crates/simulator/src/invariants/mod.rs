@@ -10,6 +10,7 @@ pub mod images;
 pub mod liveness;
 pub mod majorities;
 pub mod metadata_log;
+pub mod moves;
 pub mod ownership;
 pub mod producers;
 pub mod promptness;

@@ -1,9 +1,11 @@
 //! What several nodes have acknowledged on disks that lose what is not synced. With `flush.messages=1` an acks=all record
 //! survives any crashes; else as long as fewer than `min.insync.replicas` of its replicas are unsure at a time, or none
 //! where the replicas have changed: unsure are those that crashed since they were last known to be in sync. The controller
-//! takes a killed one, too, for one that has lost records (KIP-966). Records that were at risk once are not asked for.
+//! takes a killed one, too, for one that has lost records (KIP-966). Without that, at level 0 of
+//! `eligible.leader.replicas.version`, who was in sync last leads again whatever it has lost: there, too, one in sync has to
+//! be sure. Who is down when a partition comes is unsure in it, too: the controller may not know yet. Records that were at risk once are not asked for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use types::TopicIdPartition;
 
@@ -23,6 +25,9 @@ struct Promises {
     is_flushed: bool,
     min_in_sync: usize,
     replicas: usize,
+    in_sync: Vec<MachineIndex>,
+    /// The level was 0 once, or somebody wanted it to be.
+    is_unprotected: bool,
     /// It was reassigned: how many replicas had what was acknowledged before is not known here.
     is_moved: bool,
     /// By first offset, the batch's number.
@@ -33,6 +38,9 @@ struct Promises {
 #[derive(Default)]
 pub struct Survival {
     partitions: BTreeMap<TopicIdPartition, Promises>,
+    is_unprotected: bool,
+    /// Crashed, and not ready again: the controller may count them as in sync in partitions that come meanwhile.
+    down: BTreeSet<MachineIndex>,
 }
 
 impl Survival {
@@ -46,18 +54,35 @@ impl Survival {
     ) {
         let promises = self.partitions.entry(id).or_default();
         (promises.is_flushed, promises.min_in_sync) = (is_flushed, min_in_sync);
+        promises.is_unprotected = self.is_unprotected;
         promises.batches.insert(base, number);
         promises.forget_risky();
     }
 
+    /// From here on the level may be 0.
+    pub fn unprotect(&mut self) {
+        self.is_unprotected = true;
+        for promises in self.partitions.values_mut() {
+            promises.is_unprotected = true;
+            promises.forget_risky();
+        }
+    }
+
     /// A machine goes down, and not in order.
     pub fn crashed(&mut self, machine: MachineIndex, reigns: &BTreeMap<TopicIdPartition, Reign>) {
+        self.down.insert(machine);
         for (id, reign) in reigns.iter().filter(|(_, reign)| reign.replicas.contains(&machine)) {
             let promises = self.partitions.entry(*id).or_default();
             promises.replicas = reign.replicas.len();
+            promises.in_sync = reign.in_sync.clone();
+            promises.is_unprotected = self.is_unprotected;
             promises.unsure.insert(machine, Unsure::Crashed);
             promises.forget_risky();
         }
+    }
+
+    pub fn is_back(&mut self, machine: MachineIndex) {
+        self.down.remove(&machine);
     }
 
     /// Its replicas are others now. How many have to be in sync the controller takes, as Kafka's does, to be no more than
@@ -74,10 +99,20 @@ impl Survival {
 
     /// What the newest image says.
     pub fn reign(&mut self, id: &TopicIdPartition, reign: &Reign) {
+        if !self.partitions.contains_key(id) && reign.replicas.iter().any(|one| self.down.contains(one)) {
+            let down = reign.replicas.iter().filter(|one| self.down.contains(one));
+            let unsure = down.map(|one| (*one, Unsure::Crashed)).collect();
+            let is_unprotected = self.is_unprotected;
+            let promises =
+                Promises { unsure, is_unprotected, replicas: reign.replicas.len(), ..Default::default() };
+            self.partitions.insert(*id, promises);
+        }
         let Some(promises) = self.partitions.get_mut(id) else { return };
+        promises.in_sync = reign.in_sync.clone();
+        promises.forget_risky();
         promises.unsure.retain(|machine, unsure| {
             let is_in = reign.in_sync.contains(machine);
-            let is_back = is_in && *unsure == Unsure::Out;
+            let is_back = is_in && *unsure == Unsure::Out && !self.down.contains(machine);
             if !is_in {
                 *unsure = Unsure::Out;
             }
@@ -106,7 +141,10 @@ impl Survival {
 impl Promises {
     fn forget_risky(&mut self) {
         let enough = if self.is_moved { 1 } else { self.min_in_sync.min(self.replicas).max(1) };
-        if !self.is_flushed && self.unsure.len() >= enough {
+        let is_unsure = |machine: &MachineIndex| self.unsure.contains_key(machine);
+        let all_unsure = !self.in_sync.is_empty() && self.in_sync.iter().all(is_unsure);
+        let is_risky = self.unsure.len() >= enough || self.is_unprotected && all_unsure;
+        if !self.is_flushed && is_risky {
             self.batches.clear();
         }
     }
@@ -124,17 +162,53 @@ mod tests {
     }
 
     /// Crashes and in-sync sets; then whether the record has to be there.
-    fn is_promised(flushed: bool, min: usize, events: &[Result<usize, &[usize]>]) -> bool {
+    fn is_promised_at(level: i16, flushed: bool, min: usize, events: &[Result<usize, &[usize]>]) -> bool {
         let id = TopicIdPartition { topic_id: Uuid([1; 16]), partition: 0 };
         let mut survival = Survival::default();
+        if level == 0 {
+            survival.unprotect();
+        }
         survival.acknowledged(id, 5, 1, (flushed, min));
         for event in events {
             match event {
-                Ok(machine) => survival.crashed(*machine, &[(id, reign(&[0, 1, 2]))].into()),
+                Ok(machine) => {
+                    survival.crashed(*machine, &[(id, reign(&[0, 1, 2]))].into());
+                    survival.is_back(*machine);
+                }
                 Err(in_sync) => survival.reign(&id, &reign(in_sync)),
             }
         }
         survival.missing(&id, 0, |_, _| false) == Some((5, 1))
+    }
+
+    fn is_promised(flushed: bool, min: usize, events: &[Result<usize, &[usize]>]) -> bool {
+        is_promised_at(1, flushed, min, events)
+    }
+
+    #[test]
+    fn who_was_in_sync_last_leads_again_at_level_0() {
+        assert!(is_promised_at(0, false, 2, &[Ok(0), Err(&[1, 2])]));
+        assert!(!is_promised_at(0, false, 2, &[Err(&[0]), Ok(0), Err(&[0])]));
+        assert!(is_promised_at(1, false, 2, &[Err(&[0]), Ok(0), Err(&[1])]));
+        assert!(is_promised_at(0, true, 2, &[Err(&[0]), Ok(0), Err(&[0])]));
+    }
+
+    #[test]
+    fn who_is_not_ready_again_is_unsure() {
+        let id = TopicIdPartition { topic_id: Uuid([1; 16]), partition: 0 };
+        for (is_back, expected) in [(false, None), (true, Some((5, 1)))] {
+            let mut survival = Survival::default();
+            survival.crashed(0, &BTreeMap::new());
+            if is_back {
+                survival.is_back(0);
+            }
+            for in_sync in [&[0, 1, 2][..], &[1, 2], &[0, 1, 2]] {
+                survival.reign(&id, &reign(in_sync));
+            }
+            survival.acknowledged(id, 5, 1, (false, 2));
+            survival.crashed(1, &[(id, reign(&[0, 1, 2]))].into());
+            assert_eq!(survival.missing(&id, 0, |_, _| false), expected);
+        }
     }
 
     #[test]
