@@ -194,6 +194,14 @@ fn what_a_crash_left_of_a_swap_is_settled() {
         files.rename(&directory.join(doomed), &directory.join("t-0")).unwrap();
         let copy = format!("t-0.{}-future", "0".repeat(32));
         files.create_directory_all(&directory.join(copy)).unwrap();
+        // copies of moves that were given up
+        for (place, name) in [(0, "1"), (0, "2"), (1, "3")] {
+            let copy = format!("t-0.{}-future", name.repeat(32));
+            let copy = Path::new(DIRECTORIES[place]).join(copy);
+            files.create_directory_all(&copy).unwrap();
+            let whose = files.read(&directory.join("t-0/partition.metadata")).unwrap();
+            files.write_atomically(&copy.join("partition.metadata"), &whose).unwrap();
+        }
         cluster.start(1);
         client = cluster.connect(1, 0);
         cluster.pass(1000);

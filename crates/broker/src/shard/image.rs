@@ -268,6 +268,7 @@ impl Shard {
     /// Moves that a stop has interrupted: at its very end, the replica is where it goes; else it goes on when the
     /// partition is there; one that nobody wants is deleted.
     fn settle_futures(&mut self, turn: &mut Turn) {
+        self.drop_spare_futures(turn);
         let directories = self.directories.clone();
         for (id, mut future) in std::mem::take(&mut self.moves.found) {
             let Some(started) = directories.get(future.directory) else { continue };

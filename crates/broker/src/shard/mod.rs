@@ -196,7 +196,7 @@ impl Shard {
         let mut moves = moving::Moves::new(throttles::of_moves(&node));
         let (found, twins) = split_twins(found);
         moves.twins = twins;
-        moves.found = futures.into_iter().map(|found| (found.id, found)).collect();
+        (moves.found, moves.spare) = split_twins(futures);
         Shard {
             id,
             sessions: FetchSessions::new(slots.div_ceil(usize::from(node.shards.max(1)))),

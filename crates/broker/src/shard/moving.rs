@@ -51,6 +51,8 @@ pub(crate) struct Moves {
     pub throttle: Throttle,
     /// Found at the start.
     pub found: BTreeMap<TopicIdPartition, FoundLog>,
+    /// More of them for the same replica.
+    pub spare: Vec<FoundLog>,
     /// Replicas that were found in a second directory too.
     pub twins: Vec<FoundLog>,
     /// Where replicas that are yet to come are to be made.
@@ -65,6 +67,7 @@ impl Moves {
             last: None,
             throttle,
             found: BTreeMap::new(),
+            spare: Vec::new(),
             twins: Vec::new(),
             wanted: BTreeMap::new(),
         }
@@ -501,7 +504,7 @@ impl Shard {
         let Some(found) = self.moves.found.remove(id) else { return };
         let Some(partition) = self.partitions.get(id) else { return };
         if partition.directory == found.directory || partition.future.is_some() {
-            return;
+            return self.drop_copy(turn, &found);
         }
         let config = partition.log.0.config().clone();
         let directories = self.directories.clone();
@@ -544,6 +547,32 @@ impl Shard {
                 }
                 Err(error) => turn.log(Level::Error, error.to_string()),
             }
+        }
+    }
+
+    /// Moves that were given up before a crash took their ends back: of several copies of a replica the one on record
+    /// may be all that is left of it.
+    pub(super) fn drop_spare_futures(&mut self, turn: &mut Turn) {
+        let directories = self.directories.clone();
+        for mut spare in std::mem::take(&mut self.moves.spare) {
+            let recorded = self.recorded_directory(&spare.id);
+            let Some(started) = directories.get(spare.directory) else { continue };
+            if recorded == Some(started.directory.id())
+                && let Some(found) = self.moves.found.get_mut(&spare.id)
+            {
+                std::mem::swap(found, &mut spare);
+            }
+            self.drop_copy(turn, &spare);
+        }
+    }
+
+    fn drop_copy(&mut self, turn: &mut Turn, copy: &FoundLog) {
+        let unique = self.unique_name();
+        let directories = self.directories.clone();
+        let Some(started) = directories.get(copy.directory) else { return };
+        match started.directory.rename_directory(&copy.found, DirectoryKind::Delete, unique) {
+            Ok(path) => self.doomed.push((turn.now.wall_ms, copy.directory, path)),
+            Err(error) => turn.log(Level::Error, error.to_string()),
         }
     }
 
