@@ -7,11 +7,11 @@ use crate::sim::Sim;
 use crate::{codegen, tidy};
 
 /// The simulator's first seeds, the same in every run; `cargo xtask sim --first` goes on from there.
-const SIMULATED_SEEDS: u64 = 1400;
+const SIMULATED_SEEDS: u64 = 300;
 /// The same of three nodes.
-const SIMULATED_CLUSTERS: u64 = 1000;
+const SIMULATED_CLUSTERS: u64 = 400;
 /// And of five.
-const SIMULATED_FIVES: u64 = 100;
+const SIMULATED_FIVES: u64 = 30;
 
 pub fn run() -> Result<()> {
     cargo(&["fmt", "--all", "--check"])?;
