@@ -81,6 +81,14 @@ impl OwnBroker {
         }
     }
 
+    /// The controller does not know this epoch: the broker was unregistered, and registers again. Kafka's waits for a
+    /// restart.
+    pub fn unheard(&mut self, error: ErrorCode) {
+        if error == ErrorCode::StaleBrokerEpoch && self.epoch().is_some() {
+            self.state = State::Starting;
+        }
+    }
+
     /// Clients may come; said once.
     pub fn become_ready(&mut self, turn: &mut Turn<'_>) {
         if !std::mem::replace(&mut self.was_ready, true) {

@@ -120,7 +120,10 @@ impl Quorum {
                 }
                 self.on_heartbeat_answer(reply.is_fenced, turn);
             }
-            Response::BrokerHeartbeat(reply) => self.own_refused("heard", reply.error_code, turn),
+            Response::BrokerHeartbeat(reply) => {
+                self.own.unheard(ErrorCode::from(reply.error_code));
+                self.own_refused("heard", reply.error_code, turn);
+            }
             Response::ControllerRegistration(_) => {
                 // until it is read in the log
                 let interval = self.own.remote.interval_us;

@@ -377,6 +377,17 @@ fn alone_it_is_never_woken() {
 }
 
 #[test]
+fn a_broker_that_the_controller_does_not_know_registers_again() {
+    let (node, config) = node(1, DYNAMIC);
+    let mut own = super::own_broker::OwnBroker::new(&node, &config, -1);
+    own.state = super::own_broker::State::Running { epoch: 7 };
+    own.unheard(ErrorCode::NotController);
+    assert_eq!(own.epoch(), Some(7));
+    own.unheard(ErrorCode::StaleBrokerEpoch);
+    assert_eq!((own.epoch(), own.state()), (None, super::own_broker::State::Starting));
+}
+
+#[test]
 fn the_controllers_listener_answers_in_order() {
     let file_system = Arc::new(MemoryFileSystem::new(1));
     format_directory(&*file_system);
