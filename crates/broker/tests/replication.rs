@@ -330,17 +330,7 @@ fn begins_anew(batches: &[&[&str]]) {
     for texts in batches {
         produce(&mut cluster, client, texts, -1);
     }
-    let request = DeleteRecordsRequest {
-        topics: vec![delete_records_request::DeleteRecordsTopic {
-            name: "t".into(),
-            partitions: vec![delete_records_request::DeleteRecordsPartition {
-                partition_index: 0,
-                offset: 3,
-            }],
-        }],
-        timeout_ms: 1000,
-    };
-    let Response::DeleteRecords(_) = cluster.call(client, 2, request) else { panic!() };
+    let Response::DeleteRecords(_) = cluster.call(client, 2, delete_records_before(3)) else { panic!() };
     cluster.start(2);
     cluster.fence(2, false);
     cluster.pass(3000);
@@ -349,6 +339,36 @@ fn begins_anew(batches: &[&[&str]]) {
     assert_eq!(fetch(&mut cluster, reader, 0, -1).0, ErrorCode::OffsetOutOfRange);
     let left = fetch(&mut cluster, reader, 3, -1).2;
     assert_eq!(left.iter().find(|(offset, _)| *offset == 3), Some(&(3, "d".to_owned())), "{batches:?}");
+    assert_eq!(left, fetch(&mut cluster, client, 3, -1).2);
+}
+
+fn delete_records_before(offset: i64) -> DeleteRecordsRequest {
+    let partitions = vec![delete_records_request::DeleteRecordsPartition { partition_index: 0, offset }];
+    let topic = delete_records_request::DeleteRecordsTopic { name: "t".into(), partitions };
+    DeleteRecordsRequest { topics: vec![topic], timeout_ms: 1000 }
+}
+
+#[test]
+fn a_deposed_leader_whose_successor_has_deleted_what_they_differ_in_begins_anew() {
+    let mut cluster = Cluster::new(2, 1);
+    let topic = cluster.create_topic("t", &[1, 2], &[]);
+    cluster.pass(600);
+    let deposed = cluster.connect(1, 0);
+    assert_eq!(produce(&mut cluster, deposed, &["a"], -1), (ErrorCode::None, 0));
+    cluster.told = Some([2].into());
+    cluster.elect(topic, 2, &[2]);
+    for (offset, text) in [(1, "x"), (2, "y"), (3, "z")] {
+        assert_eq!(produce(&mut cluster, deposed, &[text], 1), (ErrorCode::None, offset));
+    }
+    let client = cluster.connect(2, 0);
+    assert_eq!(produce(&mut cluster, client, &["b", "c", "d", "e"], -1), (ErrorCode::None, 1));
+    cluster.send(client, 2, delete_records_before(3));
+    cluster.tell_all();
+    cluster.pass(3000);
+    assert_eq!(cluster.in_sync(topic), [1, 2], "{:?}", cluster.log);
+    assert!(matches!(cluster.take_reply(client), Some(Response::DeleteRecords(_))));
+    let left = fetch(&mut cluster, deposed, 3, -1).2;
+    assert_eq!(left.last(), Some(&(4, "e".to_owned())));
     assert_eq!(left, fetch(&mut cluster, client, 3, -1).2);
 }
 

@@ -10,12 +10,12 @@ use crate::event::Level;
 use crate::partition::Partition;
 use crate::partitions::Slot;
 
-/// Whether a log that holds nothing ends in the midst of the first of these batches.
-pub(super) fn begins_within(partition: &Partition, bytes: &Bytes) -> bool {
+/// Whether a log that holds nothing, or nothing that its leader still has, ends in the midst of the first of these batches.
+pub(super) fn begins_within(partition: &Partition, bytes: &Bytes, leader_start: Offset) -> bool {
     let log = &partition.log;
     let end = log.log_end_offset();
     let first = Batches::new(bytes).next().and_then(Result::ok);
-    log.log_start_offset() == end
+    (log.log_start_offset() == end || end <= leader_start)
         && first.is_some_and(|batch| batch.base_offset() < end && batch.next_offset() > end)
 }
 

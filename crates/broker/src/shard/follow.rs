@@ -261,7 +261,9 @@ impl Shard {
                     self.metrics.replication_bytes_in += followed.bytes as u64;
                     self.note_unflushed(turn, slot, followed.bytes as u64, followed.rolled);
                 }
-                Err(AppendError::OutOfOrder { offset, end }) if begins_within(partition, &bytes) => {
+                Err(AppendError::OutOfOrder { offset, end })
+                    if begins_within(partition, &bytes, log_start_offset) =>
+                {
                     return self.begin_in_batch(turn, slot, offset, end);
                 }
                 Err(error) => return self.on_append_refused(turn, slot, &error),
