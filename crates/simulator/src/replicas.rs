@@ -15,7 +15,7 @@ use crate::node::directory_of;
 use crate::world::{MachineIndex, World};
 
 /// Who has a partition, by machines.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reign {
     pub leader: Option<MachineIndex>,
     pub replicas: Vec<MachineIndex>,
@@ -97,6 +97,9 @@ impl World {
                     self.coverage.count("transition", "replica assigned to a directory");
                 }
                 found = found.and(reassignments::check_change(before, reign));
+            }
+            if self.model.reigns.get(id) != Some(reign) {
+                self.tell(|| format!("{id}: {reign:?}"));
             }
             self.model.violations.extend(found.err().map(|text| format!("{id}: {text}")));
             self.model.survival.reign(id, reign);

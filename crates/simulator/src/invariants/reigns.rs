@@ -16,10 +16,28 @@ struct Seen {
     epoch: i32,
     high_watermark: i64,
     end: i64,
-    /// The furthest that the log, and what of it was flushed, went in this epoch, whatever a crash has taken since:
-    /// the leader was told so.
-    reached: i64,
-    reached_flushed: i64,
+    /// The furthest that it went in this epoch, whatever a crash has taken since: the leader was told so.
+    reached: Reached,
+    /// The same of the epoch before, in which a leader may not have heard yet that it is deposed.
+    earlier: Option<Reached>,
+}
+
+/// How far a replica's log, and what of it was flushed, went in an epoch.
+#[derive(Clone, Copy, Debug)]
+struct Reached {
+    epoch: i32,
+    end: i64,
+    flushed: i64,
+}
+
+impl Seen {
+    /// What it had in that epoch; None where it has gone too far to tell.
+    fn in_epoch(&self, epoch: i32) -> Option<Reached> {
+        match epoch >= self.reached.epoch {
+            true => Some(self.reached),
+            false => self.earlier.filter(|earlier| earlier.epoch == epoch),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -78,10 +96,13 @@ impl Reigns {
         for node in now.in_sync_replicas {
             let other = node.0 as usize - 1;
             let Some(seen) = self.seen.get(&(name, other)) else { continue };
-            let reached = if now.flushes_before_ack { seen.reached_flushed } else { seen.reached };
+            let Some(had) = seen.in_epoch(now.leader_epoch.0) else { continue };
+            let reached = if now.flushes_before_ack { had.flushed } else { had.end };
             if reached < mark {
                 return Err(format!(
-                    "node {machine} says that {name} is committed up to {mark}; node {other}, in sync, has {seen:?}"
+                    "node {machine} says that {name} is committed up to {mark} in epoch {}; node {other}, one of {:?} in sync, \
+                     has {seen:?}",
+                    now.leader_epoch.0, now.in_sync_replicas
                 ));
             }
         }
@@ -96,15 +117,20 @@ fn next(before: Option<Seen>, life: u32, now: &Standing<'_>) -> Seen {
         epoch: now.leader_epoch.0,
         high_watermark: now.high_watermark.0,
         end,
-        reached: end,
-        reached_flushed: flushed,
+        reached: Reached { epoch: now.leader_epoch.0, end, flushed },
+        earlier: None,
     };
-    let Some(before) = before.filter(|before| before.epoch == next.epoch) else { return next };
+    let Some(before) = before else { return next };
+    if before.epoch != next.epoch {
+        next.earlier = Some(before.reached);
+        return next;
+    }
+    next.earlier = before.earlier;
     // what this life has cut it does not have
     let was_cut = before.life == life && end < before.end;
     if !was_cut {
-        next.reached = before.reached.max(end);
-        next.reached_flushed = before.reached_flushed.max(flushed);
+        next.reached.end = before.reached.end.max(end);
+        next.reached.flushed = before.reached.flushed.max(flushed);
     }
     next
 }
@@ -138,7 +164,7 @@ mod tests {
 
     #[test]
     fn reigns_are_held_to_their_rules() {
-        let rows: [(&[Row], bool); 10] = [
+        let rows: [(&[Row], bool); 12] = [
             (&[(0, 1, true, 1, 0, 9, 100), (1, 1, false, 1, 0, 9, 100), (0, 1, true, 1, 9, 9, 100)], true),
             (&[(0, 1, true, 1, 0, 9, 100), (1, 1, false, 1, 0, 8, 100), (0, 1, true, 1, 9, 9, 100)], false),
             // it is there, but not flushed
@@ -153,6 +179,25 @@ mod tests {
                     (0, 1, true, 1, 9, 9, 100),
                 ],
                 true,
+            ),
+            // and begins in the next epoch with less, of which the leader has not heard yet
+            (
+                &[
+                    (0, 1, true, 1, 0, 9, 100),
+                    (1, 1, false, 1, 0, 9, 100),
+                    (1, 2, false, 2, 0, 5, 100),
+                    (0, 1, true, 1, 9, 9, 100),
+                ],
+                true,
+            ),
+            (
+                &[
+                    (0, 1, true, 1, 0, 9, 100),
+                    (1, 1, false, 1, 0, 8, 100),
+                    (1, 2, false, 2, 0, 9, 100),
+                    (0, 1, true, 1, 9, 9, 100),
+                ],
+                false,
             ),
             (&[(0, 1, true, 1, 0, 9, 100), (1, 1, true, 1, 0, 9, 100)], false),
             (&[(0, 1, true, 1, 0, 9, 100), (1, 1, true, 2, 0, 9, 100)], true),
