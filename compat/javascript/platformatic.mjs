@@ -135,7 +135,8 @@ class Platformatic {
     const reading = async consumer => {
       const stream = await consumer.consume({ topics: [topic], mode: 'committed', fallbackMode: 'earliest' })
       for await (const message of stream) {
-        if (stopping) return
+        // To leave the loop would end the stream with an error, which the closing of its consumer passes on.
+        if (stopping) continue
         contract.got([[message.partition, message.offset, message.value]])
         const commit = Promise.resolve(message.commit()).catch(error => {
           // A rebalance came between: another member gets this record again.

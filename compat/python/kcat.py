@@ -117,7 +117,7 @@ class Kcat:
 
     def flow(self, topic):
         stopping = contract.EndOfInput()
-        kcat = subprocess.Popen(self.command("-P", "-t", topic, "-X", "enable.idempotence=true"), stdin=subprocess.PIPE)
+        kcat = subprocess.Popen(self.command("-E", "-P", "-t", topic, "-X", "enable.idempotence=true"), stdin=subprocess.PIPE)
         count = 0
         while not stopping and kcat.poll() is None:
             kcat.stdin.write(b"".join(b"%d\n" % number for number in range(count, count + 10)))
@@ -133,7 +133,7 @@ class Kcat:
         stopping = contract.EndOfInput()
         settings = [word for pair in ("session.timeout.ms=6000", "heartbeat.interval.ms=500", "auto.commit.interval.ms=200",
                                       "auto.offset.reset=earliest") for word in ("-X", pair)]
-        members = [subprocess.Popen(self.command(*settings, "-u", "-q", "-f", "got\\t%p\\t%o\\t%s\\n", "-G", group, topic),
+        members = [subprocess.Popen(self.command(*settings, "-E", "-u", "-q", "-f", "got\\t%p\\t%o\\t%s\\n", "-G", group, topic),
                                     stdout=subprocess.PIPE, stdin=subprocess.DEVNULL) for _ in range(int(count))]
         copies = [threading.Thread(target=self.copy, args=(member,)) for member in members]
         for thread in copies:

@@ -16,6 +16,8 @@ pub struct Client {
     pub idempotent: bool,
     /// Its own program can read back what a group has committed; otherwise the Java client does.
     pub reads_commits: bool,
+    /// Its consumer goes on by itself when a broker dies; otherwise it ends with an error, with Apache Kafka too.
+    pub outlives_brokers: bool,
     install: fn() -> Result<Vec<String>>,
 }
 
@@ -26,6 +28,7 @@ pub const CLIENTS: &[Client] = &[
         quick: true,
         idempotent: true,
         reads_commits: true,
+        outlives_brokers: true,
         install: java,
     },
     Client {
@@ -34,6 +37,7 @@ pub const CLIENTS: &[Client] = &[
         quick: true,
         idempotent: true,
         reads_commits: true,
+        outlives_brokers: true,
         install: || python("confluent.py"),
     },
     Client {
@@ -42,6 +46,7 @@ pub const CLIENTS: &[Client] = &[
         quick: true,
         idempotent: true,
         reads_commits: false,
+        outlives_brokers: true,
         install: kcat,
     },
     Client {
@@ -50,6 +55,7 @@ pub const CLIENTS: &[Client] = &[
         quick: true,
         idempotent: true,
         reads_commits: true,
+        outlives_brokers: true,
         install: || go("franz-go"),
     },
     Client {
@@ -58,6 +64,7 @@ pub const CLIENTS: &[Client] = &[
         quick: true,
         idempotent: true,
         reads_commits: true,
+        outlives_brokers: true,
         install: || python("kafka_python.py"),
     },
     Client {
@@ -66,6 +73,7 @@ pub const CLIENTS: &[Client] = &[
         quick: true,
         idempotent: true,
         reads_commits: true,
+        outlives_brokers: true,
         install: || javascript("kafkajs.js"),
     },
     Client {
@@ -74,6 +82,7 @@ pub const CLIENTS: &[Client] = &[
         quick: false,
         idempotent: true,
         reads_commits: true,
+        outlives_brokers: true,
         install: || go("sarama"),
     },
     Client {
@@ -82,6 +91,7 @@ pub const CLIENTS: &[Client] = &[
         quick: false,
         idempotent: false,
         reads_commits: true,
+        outlives_brokers: true,
         install: || go("kafka-go"),
     },
     Client {
@@ -90,6 +100,7 @@ pub const CLIENTS: &[Client] = &[
         quick: false,
         idempotent: true,
         reads_commits: true,
+        outlives_brokers: true,
         install: || python("aiokafka_program.py"),
     },
     Client {
@@ -98,6 +109,7 @@ pub const CLIENTS: &[Client] = &[
         quick: false,
         idempotent: true,
         reads_commits: true,
+        outlives_brokers: true,
         install: rust,
     },
     Client {
@@ -106,6 +118,7 @@ pub const CLIENTS: &[Client] = &[
         quick: false,
         idempotent: true,
         reads_commits: true,
+        outlives_brokers: false,
         install: || javascript("platformatic.mjs"),
     },
     Client {
@@ -114,6 +127,7 @@ pub const CLIENTS: &[Client] = &[
         quick: false,
         idempotent: true,
         reads_commits: false,
+        outlives_brokers: true,
         install: || java_program("spring", "Main", &["java/src/Records.java", "java/src/Failure.java"]),
     },
 ];

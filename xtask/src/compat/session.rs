@@ -91,7 +91,11 @@ impl<'a> Session<'a> {
         jobs: usize,
     ) -> Result<()> {
         let java = programs.first().context("no Java")?;
-        let pairs: Vec<(&'static Client, &Program)> = clients.iter().copied().zip(programs).collect();
+        let pairs = clients.iter().copied().zip(programs);
+        let (pairs, others): (Vec<_>, Vec<_>) = pairs.partition(|(client, _)| client.outlives_brokers);
+        for (client, _) in others {
+            self.tell_failover(client.name, Outcome::NotApplicable, String::new())?;
+        }
         for some in pairs.chunks(jobs.max(1)) {
             for (name, verdict) in failover::run(nodes, some, java, &self.bootstrap, self.folder)? {
                 let (outcome, detail) = match verdict {
@@ -99,11 +103,15 @@ impl<'a> Session<'a> {
                     Err(error) => (Outcome::Fail, format!("{error:#}")),
                 };
                 println!("{name}: failover: {detail}");
-                let (client, check) = (name.to_owned(), "failover".to_owned());
-                let row = Row { client, check, outcome, detail };
-                self.rows.lock().map_err(|_| anyhow!("poisoned"))?.push(row);
+                self.tell_failover(name, outcome, detail)?;
             }
         }
+        Ok(())
+    }
+
+    fn tell_failover(&self, client: &str, outcome: Outcome, detail: String) -> Result<()> {
+        let row = Row { client: client.to_owned(), check: "failover".to_owned(), outcome, detail };
+        self.rows.lock().map_err(|_| anyhow!("poisoned"))?.push(row);
         Ok(())
     }
 
