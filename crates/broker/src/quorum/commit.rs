@@ -76,8 +76,9 @@ impl Quorum {
         if self.high_watermark.0 == 0 || self.published.is_some_and(|published| published >= last) {
             return;
         }
-        // the first is from when all that is committed here is applied
-        if self.published.is_none() && self.applied < self.high_watermark {
+        // the first is from when all that is committed here is applied, this life's registration with it: what replicas the
+        // node had in its last life, under that one's epoch, it may not have any more
+        if self.published.is_none() && (self.applied < self.high_watermark || !self.is_broker_registered()) {
             return;
         }
         // a new topic may belong to other shards than its old namesake, whose directories must be out of its way

@@ -69,6 +69,12 @@ impl Quorum {
         }
     }
 
+    /// The own broker's present life, if there is a broker, is on record.
+    pub(super) fn is_broker_registered(&self) -> bool {
+        let known = self.loader.head().cluster.broker(self.node.node_id.0);
+        !self.node.is_broker || known.is_some_and(|known| known.incarnation_id == self.incarnation_id)
+    }
+
     /// The own controller's present life is on record.
     pub(super) fn is_controller_registered(&self) -> bool {
         let known = self.loader.head().cluster.controllers.get(&self.node.node_id.0);

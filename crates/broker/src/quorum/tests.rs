@@ -306,6 +306,14 @@ fn a_formatted_node_becomes_ready_at_once_and_keeps_what_it_answered() {
             )
         );
         assert_eq!(second.topics(), ["one"]);
+        let is_of_this_life = |image: &MetadataImage| {
+            let broker = image.cluster.brokers.values().next();
+            broker.is_some_and(|broker| broker.incarnation_id == second.quorum.incarnation_id)
+        };
+        assert!(
+            second.images.iter().all(|(image, _)| is_of_this_life(image)),
+            "what the life before had is shown"
+        );
         second.quorum.snapshot_now(1).unwrap();
         second.create_topic("two");
         second.step(Event::Shutdown);
