@@ -121,23 +121,31 @@ impl Raft {
         Ok(true)
     }
 
+    /// A leader that hangs answers nobody from one moment on: the voters find that out one after the other as well.
     pub(crate) fn leader_lives(&mut self, turn: &Turn<'_>) {
         let fetch_timeout = self.settings.fetch_timeout_ms;
+        let Role::Follower(Follower { leader, .. }) = &self.role else { return };
+        let stagger = self.stagger(*leader);
         if let Role::Follower(role) = &mut self.role {
             role.has_fetched = true;
-            role.fetch_deadline = turn.now + fetch_timeout;
+            role.fetch_deadline = turn.now + fetch_timeout + stagger;
         }
+    }
+
+    /// How much later than the first voter this one stands where the leader is lost to all at once.
+    fn stagger(&self, leader: NodeId) -> u64 {
+        let own = self.settings.key.id;
+        GONE_STAGGER_MS * self.voters().ids().filter(|id| *id != leader && *id < own).count() as u64
     }
 
     /// Whoever leads is not there any more. The voters stand one after the other, so that they do not split the vote.
     pub(crate) fn on_gone(&mut self, peer: NodeId, turn: &mut Turn<'_>) {
-        let rank = self.voters().ids().filter(|id| *id != peer && *id < self.settings.key.id).count();
+        let wait = GONE_GRACE_MS + self.stagger(peer);
         if let Role::Follower(role) = &mut self.role
             && role.leader == peer
             && role.has_fetched
         {
             role.has_fetched = false;
-            let wait = GONE_GRACE_MS + GONE_STAGGER_MS * rank as u64;
             role.fetch_deadline = role.fetch_deadline.min(turn.now + wait);
         }
     }

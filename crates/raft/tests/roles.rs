@@ -275,3 +275,19 @@ fn an_observer_makes_durable_what_it_fetches() {
     assert_eq!(node.log.end_offset(), Offset(12));
     assert!(node.out.iter().any(|output| matches!(output, Output::Flush { .. })), "{:?}", node.out);
 }
+
+/// A leader that hangs is lost to all voters at once; standing at once, they would split the vote.
+#[test]
+fn voters_find_a_hung_leader_one_after_the_other() {
+    for (own, leader, ms) in
+        [(0, 3, 2000), (0, 2, 2000), (1, 3, 2050), (1, 1, 2000), (2, 1, 2050), (2, 2, 2050)]
+    {
+        let mut node = Node::start_as(Settings::new(key(own), endpoints(own)), follower_of(leader));
+        node.fetched();
+        for (late, role) in [(ms - 1, RoleName::Follower), (ms, RoleName::Prospective)] {
+            node.now_ms = 1 + late;
+            node.step(Input::Tick).unwrap();
+            assert_eq!(node.raft.role(), role, "node {} of leader {leader} after {late} ms", own + 1);
+        }
+    }
+}
