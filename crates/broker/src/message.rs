@@ -185,7 +185,7 @@ pub struct FetchPart {
 #[derive(Clone, Debug)]
 pub struct ReplicaFetchPart {
     pub session: i32,
-    /// The session begins with it.
+    /// The session begins with it, as far as this shard is concerned.
     pub is_new: bool,
     /// Partitions that are new to the session, or from where the follower goes on.
     pub items: Vec<(TopicIdPartition, FetchItem)>,

@@ -15,7 +15,7 @@ use protocol::messages::*;
 use protocol::records::metadata::{MetadataRecord, PartitionChangeRecord};
 use protocol::{ErrorCode, Response};
 use support::{batch, batch_of, values};
-use types::{ProducerEpoch, ProducerId};
+use types::{ProducerEpoch, ProducerId, Uuid};
 
 fn produce_request(records: Bytes, acks: i16, timeout_ms: i32) -> ProduceRequest {
     let partition_data = vec![PartitionProduceData { index: 0, records: Some(records) }];
@@ -370,6 +370,45 @@ fn a_deposed_leader_whose_successor_has_deleted_what_they_differ_in_begins_anew(
     let left = fetch(&mut cluster, deposed, 3, -1).2;
     assert_eq!(left.last(), Some(&(4, "e".to_owned())));
     assert_eq!(left, fetch(&mut cluster, client, 3, -1).2);
+}
+
+/// A follower's session that begins with a topic that the leader does not know yet.
+#[test]
+fn a_shard_may_come_into_a_session_later() {
+    let mut cluster = Cluster::new(2, 3);
+    let topic = cluster.create_topic("t", &[1, 2], &[]);
+    let client = cluster.connect(1, 0);
+    assert_eq!(produce(&mut cluster, client, &["a"], 1), (ErrorCode::None, 0));
+    for shard in 0..3 {
+        let follower = cluster.connect(1, shard);
+        let mut ask = |session_id, session_epoch, topic_id| {
+            let partition = fetch_request::FetchPartition {
+                current_leader_epoch: 0,
+                partition_max_bytes: 1000,
+                ..Default::default()
+            };
+            let request = FetchRequest {
+                replica_state: fetch_request::ReplicaState { replica_id: 2, replica_epoch: -1 },
+                max_bytes: 1000,
+                session_id,
+                session_epoch,
+                topics: vec![fetch_request::FetchTopic {
+                    topic_id,
+                    partitions: vec![partition],
+                    ..Default::default()
+                }],
+                ..Default::default()
+            };
+            let Response::Fetch(response) = cluster.call(follower, 16, request) else { panic!() };
+            response
+        };
+        let session = ask(0, 0, Uuid([7; 16])).session_id;
+        assert_ne!(session, 0);
+        let told = ask(session, 1, topic).responses;
+        let of_topic = told.iter().find(|told| told.topic_id == topic).expect("news of the topic");
+        let records = of_topic.partitions[0].records.bytes().unwrap_or_default();
+        assert_eq!(texts(values(&records)), "a", "by shard {shard}");
+    }
 }
 
 #[test]

@@ -97,7 +97,7 @@ pub(crate) fn handle(
         missing: 0,
         expired: request.max_wait_ms <= 0,
     };
-    let parts = parts_of(shard, &mut wait, request, is_new);
+    let parts = parts_of(shard, &mut wait, request);
     let id = shard.new_work();
     let deadline = if wait.expired { NEVER } else { turn.after_ms(i64::from(request.max_wait_ms)) };
     wait.missing = parts.len();
@@ -145,8 +145,9 @@ fn parts_of(
     shard: &mut Shard,
     wait: &mut ReplicaWait,
     request: &FetchRequest,
-    is_new: bool,
 ) -> Vec<(ShardId, ReplicaFetchPart)> {
+    // of a session that is older, too: none of their partitions was in it before
+    let mut new_owners = BTreeSet::new();
     let mut items: BTreeMap<ShardId, Vec<(TopicIdPartition, FetchItem)>> = BTreeMap::new();
     let mut gone: BTreeMap<ShardId, Vec<TopicIdPartition>> = BTreeMap::new();
     let Some(front) = shard.replica_fronts.get_mut(&wait.session) else { return Vec::new() };
@@ -165,7 +166,9 @@ fn parts_of(
         front.partitions.insert(id);
         match shard.cluster.resolve(&item.topic, id.partition) {
             Ok((_, owner)) => {
-                front.owners.insert(owner);
+                if front.owners.insert(owner) {
+                    new_owners.insert(owner);
+                }
                 items.entry(owner).or_default().push((id, item));
             }
             Err(error) => {
@@ -183,7 +186,7 @@ fn parts_of(
     let part = |&owner: &ShardId| {
         let part = ReplicaFetchPart {
             session: wait.session,
-            is_new,
+            is_new: new_owners.contains(&owner),
             items: items.remove(&owner).unwrap_or_default(),
             forgotten: gone.remove(&owner).unwrap_or_default(),
             conditions: conditions.clone(),
