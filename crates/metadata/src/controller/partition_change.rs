@@ -238,20 +238,20 @@ impl<'a> PartitionChange<'a> {
         }
     }
 
+    /// Kafka's remembers one that a reassignment has taken away, too, and elects it.
     fn remember_leader(&self, record: &mut PartitionChangeRecord) {
-        if !self.surroundings.elr_enabled {
+        let known = &self.partition.last_known_elr;
+        if !self.surroundings.elr_enabled || (record.leader == NO_LEADER_CHANGE && self.partition.leader >= 0)
+        {
             return;
         }
-        let known = !self.partition.last_known_elr.is_empty();
-        if record.leader == NO_LEADER && !known {
-            // Kafka's remembers one that a reassignment has taken away, too, and elects it
-            let leader = self.partition.leader;
-            let stays = self.replicas.contains(&leader) || self.replicas.is_empty();
-            let in_sync = self.isr.first().copied().filter(|id| self.replicas.contains(id));
-            let last = if stays { leader } else { in_sync.unwrap_or(leader) };
-            record.last_known_elr = Some(vec![last]);
-        } else if record.leader >= 0 && known {
-            record.last_known_elr = Some(Vec::new());
+        let stays = |id: &i32| self.replicas.contains(id) || self.replicas.is_empty();
+        if record.leader >= 0 {
+            record.last_known_elr = (!known.is_empty()).then(Vec::new);
+        } else if known.is_empty() && record.leader == NO_LEADER || !known.iter().all(stays) {
+            let led = Some(self.partition.leader).filter(|id| *id >= 0);
+            let here = led.iter().chain(&self.isr).chain(&self.elr).copied().find(stays);
+            record.last_known_elr = here.or(led).map(|id| vec![id]);
         }
     }
 
@@ -427,6 +427,10 @@ mod tests {
             let after = built(&fields);
             assert_eq!(after.split('\t').nth(1).unwrap_or("-2"), leader, "{after}");
         }
+        // nor is one that goes while nobody leads
+        let row = "30 elr 1 1 ONLINE 2,1,3 2 [] [] [] 1 -1 0 - 2,1,3 1,3 - - -";
+        let after = built(&row.split(' ').collect::<Vec<_>>());
+        assert_eq!(after.split('\t').nth(7), Some("2"), "{after}");
     }
 
     #[test]
