@@ -494,6 +494,10 @@ impl Shard {
                 // of the other directory now
                 self.rewrite_recovery_points(turn);
             }
+            if let Some(partition) = self.partitions.at_mut(slot) {
+                // more is on the disk now than was flushed of the old log
+                partition.advance_high_watermark(turn.now);
+            }
             self.partitions.mark_changed(slot);
             self.follow_on(slot);
         }
