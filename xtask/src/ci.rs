@@ -7,11 +7,13 @@ use crate::sim::Sim;
 use crate::{codegen, tidy};
 
 /// The simulator's first seeds, the same in every run; `cargo xtask sim --first` goes on from there.
-const SIMULATED_SEEDS: u64 = 300;
+const SIMULATED_SEEDS: u64 = 1000;
 /// The same of three nodes.
-const SIMULATED_CLUSTERS: u64 = 400;
+const SIMULATED_CLUSTERS: u64 = 1200;
 /// And of five.
-const SIMULATED_FIVES: u64 = 30;
+const SIMULATED_FIVES: u64 = 120;
+/// And of seven.
+const SIMULATED_SEVENS: u64 = 20;
 
 pub fn run() -> Result<()> {
     cargo(&["fmt", "--all", "--check"])?;
@@ -22,6 +24,7 @@ pub fn run() -> Result<()> {
     Sim { seeds: Some(SIMULATED_SEEDS), ..Sim::default() }.run()?;
     Sim { seeds: Some(SIMULATED_CLUSTERS), nodes: Some(3), ..Sim::default() }.run()?;
     Sim { seeds: Some(SIMULATED_FIVES), nodes: Some(5), ..Sim::default() }.run()?;
+    Sim { seeds: Some(SIMULATED_SEVENS), nodes: Some(7), ..Sim::default() }.run()?;
     chaos()
 }
 
