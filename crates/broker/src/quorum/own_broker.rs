@@ -81,8 +81,8 @@ impl OwnBroker {
         }
     }
 
-    /// The controller does not know this epoch: the broker was unregistered, and registers again. Kafka's waits for a
-    /// restart.
+    /// Where the controller does not know this epoch, another one was registered under this id, or this one was
+    /// unregistered, and registers again. Kafka's waits for a restart.
     pub fn unheard(&mut self, error: ErrorCode) {
         if error == ErrorCode::StaleBrokerEpoch && self.epoch().is_some() {
             self.state = State::Starting;
@@ -165,9 +165,7 @@ impl Quorum {
         let Some(outcome) = outcome else { return };
         let (code, fenced) = (outcome.reply.error_code, outcome.reply.is_fenced);
         if code != 0 {
-            // another one was registered under this id, or this one was unregistered
-            self.own.state = State::Starting;
-            return;
+            return self.own.unheard(ErrorCode::from(code));
         }
         if fenced {
             // its shards have not seen its registration yet
