@@ -103,7 +103,10 @@ fn offsets(cluster: &mut Cluster, connection: ConnectionId) -> Vec<i64> {
 }
 
 fn filled(nodes: i32, shards: u16) -> (Cluster, Uuid, ConnectionId, i64) {
-    let mut cluster = Cluster::with_two_directories(nodes, shards);
+    fill(Cluster::with_two_directories(nodes, shards), nodes)
+}
+
+fn fill(mut cluster: Cluster, nodes: i32) -> (Cluster, Uuid, ConnectionId, i64) {
     let replicas: Vec<i32> = (1..=nodes).collect();
     let topic = cluster.create_topic("t", &replicas, &[]);
     let client = cluster.connect(1, 0);
@@ -210,6 +213,63 @@ fn what_a_crash_left_of_a_swap_is_settled() {
         assert_eq!(offsets(&mut cluster, client), (0..=last).collect::<Vec<_>>());
         cluster.pass(80_000);
         assert_eq!((names(&cluster, to), names(&cluster, from)), (vec!["t-0".into()], vec![]));
+    }
+}
+
+/// What a crash leaves of a swap where the controller has nothing on record of directories: the old replica under its
+/// own name, as one that goes, or nowhere; the copy under its own name or the replica's; and what of another copy.
+#[test]
+fn what_a_crash_left_of_an_unrecorded_swap_is_settled() {
+    let rows = [
+        ("a swap that is done", "-delete", "", ""),
+        ("between its two renames", "-delete", "-future", ""),
+        ("the old one's removal is on the disk before the copy's new name", "", "-future", ""),
+        ("beside what a move that was given up had copied", "-delete", "-future", "0"),
+        ("beside what a move that was given up had copied", "-delete", "-future", "f"),
+        ("the old one's directory failed in the swap, and works again", "t-0", "", ""),
+    ];
+    for to_and_fro in [1, 2] {
+        for (what, old, copy, spare) in rows {
+            let (mut cluster, _, mut client, _) = fill(Cluster::with_two_unrecorded_directories(1, 1), 1);
+            let mut to = 0;
+            for _ in 0..to_and_fro {
+                to = 1 - places(&mut cluster, client)[0].0;
+                assert_eq!(alter(&mut cluster, client, DIRECTORIES[to], "t"), ErrorCode::None);
+                cluster.pass(1000);
+                assert_eq!(places(&mut cluster, client), [(to, false, 0)]);
+            }
+            let from = 1 - to;
+            let last = produce(&mut cluster, client, "after the swap");
+            cluster.kill(1, false);
+            let files = cluster.nodes[&1].files.clone();
+            let (from_path, to_path) = (Path::new(DIRECTORIES[from]), Path::new(DIRECTORIES[to]));
+            let doomed = names(&cluster, from).pop().unwrap();
+            match old {
+                "" => files.remove_directory_all(&from_path.join(doomed)).unwrap(),
+                "t-0" => files.rename(&from_path.join(doomed), &from_path.join("t-0")).unwrap(),
+                _ => {}
+            }
+            if !spare.is_empty() {
+                let path = from_path.join(format!("t-0.{}-future", spare.repeat(32)));
+                files.create_directory_all(&path).unwrap();
+                let whose = files.read(&to_path.join("t-0/partition.metadata")).unwrap();
+                files.write_atomically(&path.join("partition.metadata"), &whose).unwrap();
+            }
+            if !copy.is_empty() {
+                let name = format!("t-0.{}-future", "7".repeat(32));
+                files.rename(&to_path.join("t-0"), &to_path.join(name)).unwrap();
+            }
+            cluster.start(1);
+            client = cluster.connect(1, 0);
+            cluster.pass(1000);
+            assert_eq!(offsets(&mut cluster, client), (0..=last).collect::<Vec<_>>(), "{what}");
+            assert_eq!(places(&mut cluster, client), [(to, false, 0)], "{what}");
+            cluster.pass(80_000);
+            assert_eq!(names(&cluster, to), ["t-0"], "{what}");
+            let kept = names(&cluster, from);
+            assert!(kept.iter().all(|name| name.ends_with("-stray")), "{what}: {kept:?}");
+            assert_eq!(kept.len(), usize::from(old == "t-0"), "{what}");
+        }
     }
 }
 

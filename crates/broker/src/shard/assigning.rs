@@ -54,12 +54,10 @@ impl Shard {
         }
     }
 
-    /// Where the controller says that this node's replica is.
+    /// Where the controller says that this node's replica is. None where it has none.
     pub(super) fn recorded_directory(&self, id: &TopicIdPartition) -> Option<Uuid> {
         let topic = self.cluster.topic_by_id(id.topic_id)?;
-        let state = topic.state(id.partition)?;
-        let place = state.replicas.iter().position(|&replica| replica == self.node.node_id.0)?;
-        state.directories.get(place).copied()
+        topic.state(id.partition)?.directory(self.node.node_id.0)
     }
 
     /// Whether this log directory is to get no new replicas.

@@ -265,36 +265,6 @@ impl Shard {
         }
     }
 
-    /// Moves that a stop has interrupted: at its very end, the replica is where it goes; else it goes on when the
-    /// partition is there; one that nobody wants is deleted.
-    fn settle_futures(&mut self, turn: &mut Turn) {
-        self.drop_spare_futures(turn);
-        let directories = self.directories.clone();
-        for (id, mut future) in std::mem::take(&mut self.moves.found) {
-            let Some(started) = directories.get(future.directory) else { continue };
-            if self.found_logs.contains_key(&id) {
-                self.moves.found.insert(id, future);
-                continue;
-            }
-            let recorded = self.recorded_directory(&id);
-            let is_here = recorded == Some(started.directory.id());
-            let done = if is_here {
-                started.directory.promote_directory(&future.found).map(|found| {
-                    future.found = found;
-                    self.found_logs.insert(id, future);
-                })
-            } else {
-                let unique = self.unique_name();
-                let renamed =
-                    started.directory.rename_directory(&future.found, DirectoryKind::Delete, unique);
-                renamed.map(|path| self.doomed.push((turn.now.wall_ms, future.directory, path)))
-            };
-            if let Err(error) = done {
-                turn.log(Level::Error, error.to_string());
-            }
-        }
-    }
-
     /// Logs of topics that nobody knows are renamed and kept, as Kafka does. Before any log is made: a topic that was
     /// deleted and made again before a crash must not find the old one's records under its name.
     fn put_strays_aside(&mut self, turn: &mut Turn) {

@@ -523,63 +523,6 @@ impl Shard {
         }
     }
 
-    /// A crash in the midst of a swap, or a directory that failed then and works again, leaves a replica in two
-    /// directories: it is in the one that the controller has on record. Where it knows of neither, both are kept.
-    pub(super) fn settle_twins(&mut self, turn: &mut Turn) {
-        let directories = self.directories.clone();
-        let id_of = |index| directories.get(index).map(|started| started.directory.id());
-        for mut twin in std::mem::take(&mut self.moves.twins) {
-            let recorded = self.recorded_directory(&twin.id);
-            let is_recorded = |one: &FoundLog| recorded.is_some() && recorded == id_of(one.directory);
-            let Some(found) = self.found_logs.get_mut(&twin.id) else { continue };
-            if is_recorded(&twin) {
-                std::mem::swap(found, &mut twin);
-            }
-            let kind = match is_recorded(found) {
-                true => DirectoryKind::Delete,
-                false => DirectoryKind::Stray,
-            };
-            let unique = self.unique_name();
-            let Some(started) = directories.get(twin.directory) else { continue };
-            match started.directory.rename_directory(&twin.found, kind, unique) {
-                Ok(path) if kind == DirectoryKind::Delete => {
-                    self.doomed.push((turn.now.wall_ms, twin.directory, path));
-                }
-                Ok(path) => {
-                    let text = format!("{} is there twice, one is set aside as", twin.found.partition);
-                    turn.log(Level::Warning, format!("{text} {}", path.display()));
-                }
-                Err(error) => turn.log(Level::Error, error.to_string()),
-            }
-        }
-    }
-
-    /// Moves that were given up before a crash took their ends back: of several copies of a replica the one on record
-    /// may be all that is left of it.
-    pub(super) fn drop_spare_futures(&mut self, turn: &mut Turn) {
-        let directories = self.directories.clone();
-        for mut spare in std::mem::take(&mut self.moves.spare) {
-            let recorded = self.recorded_directory(&spare.id);
-            let Some(started) = directories.get(spare.directory) else { continue };
-            if recorded == Some(started.directory.id())
-                && let Some(found) = self.moves.found.get_mut(&spare.id)
-            {
-                std::mem::swap(found, &mut spare);
-            }
-            self.drop_copy(turn, &spare);
-        }
-    }
-
-    fn drop_copy(&mut self, turn: &mut Turn, copy: &FoundLog) {
-        let unique = self.unique_name();
-        let directories = self.directories.clone();
-        let Some(started) = directories.get(copy.directory) else { return };
-        match started.directory.rename_directory(&copy.found, DirectoryKind::Delete, unique) {
-            Ok(path) => self.doomed.push((turn.now.wall_ms, copy.directory, path)),
-            Err(error) => turn.log(Level::Error, error.to_string()),
-        }
-    }
-
     /// How far a future log is behind the replica's.
     pub(crate) fn future_lag(end: Offset, future: &Future) -> i64 {
         (end.0 - future.log.end_offset().0).max(0)

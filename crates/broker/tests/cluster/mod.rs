@@ -56,6 +56,7 @@ pub struct Cluster {
     pub racks: bool,
     shards: u16,
     directories: usize,
+    metadata_version: i16,
     loader: Loader,
     offset: i64,
     links: BTreeMap<End, End>,
@@ -85,14 +86,26 @@ impl Cluster {
 
     /// With two log directories each.
     pub fn with_two_directories(nodes: i32, shards: u16) -> Cluster {
-        Cluster::made(nodes, shards, 2, Settings::default(), false)
+        Cluster::made(nodes, shards, 2, Settings::default(), false, 30)
+    }
+
+    /// The same where the controller has nothing on record of directories.
+    pub fn with_two_unrecorded_directories(nodes: i32, shards: u16) -> Cluster {
+        Cluster::made(nodes, shards, 2, Settings::default(), false, 16)
     }
 
     pub fn with(nodes: i32, shards: u16, settings: Settings, racks: bool) -> Cluster {
-        Cluster::made(nodes, shards, 1, settings, racks)
+        Cluster::made(nodes, shards, 1, settings, racks, 30)
     }
 
-    fn made(nodes: i32, shards: u16, directories: usize, settings: Settings, racks: bool) -> Cluster {
+    fn made(
+        nodes: i32,
+        shards: u16,
+        directories: usize,
+        settings: Settings,
+        racks: bool,
+        metadata_version: i16,
+    ) -> Cluster {
         let settings =
             Settings { group_initial_rebalance_delay_ms: 0, offsets_topic_num_partitions: 2, ..settings };
         let mut cluster = Cluster {
@@ -108,6 +121,7 @@ impl Cluster {
             racks,
             shards,
             directories,
+            metadata_version,
             loader: Loader::new(MetadataImage::default()),
             offset: 0,
             links: BTreeMap::new(),
@@ -135,7 +149,7 @@ impl Cluster {
             cluster.nodes.insert(node, member);
             cluster.start(node);
         }
-        let level = FeatureLevelRecord { name: "metadata.version".into(), feature_level: 30 };
+        let level = FeatureLevelRecord { name: "metadata.version".into(), feature_level: metadata_version };
         let mut records = vec![MetadataRecord::FeatureLevel(level)];
         records.extend((1..=nodes).map(|node| cluster.registration(node, i64::from(node) + 10)));
         cluster.commit(records);
@@ -154,7 +168,10 @@ impl Cluster {
             }],
             rack: self.racks.then(|| format!("rack-{node}").into()),
             fenced: false,
-            log_dirs: directory_ids(node)[..self.directories].to_vec(),
+            log_dirs: match self.metadata_version {
+                17.. => directory_ids(node)[..self.directories].to_vec(),
+                _ => Vec::new(),
+            },
             ..Default::default()
         })
     }
@@ -309,10 +326,11 @@ impl Cluster {
                 leader_epoch: 0,
                 partition_epoch: 0,
                 // of several, the broker chooses
-                directories: replicas
-                    .iter()
-                    .map(|&node| if self.directories > 1 { Uuid::ZERO } else { directory_id(node) })
-                    .collect(),
+                directories: match (self.metadata_version, self.directories) {
+                    (..17, _) => Vec::new(),
+                    (_, 1) => replicas.iter().map(|&node| directory_id(node)).collect(),
+                    _ => vec![Uuid::ZERO; replicas.len()],
+                },
                 ..Default::default()
             }),
         ];
