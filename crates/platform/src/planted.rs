@@ -90,7 +90,8 @@ impl Planted {
     ];
 
     /// Those that several nodes can have.
-    pub const AMONG_NODES: [Planted; 24] = [
+    pub const AMONG_NODES: [Planted; 25] = [
+        Planted::WakeLost,
         Planted::AckBeforeInSync,
         Planted::HighWatermarkAlone,
         Planted::RemovedBeforeDecided,

@@ -127,6 +127,8 @@ pub struct Model {
     pub is_strict: bool,
     /// Who has each partition, as the newest image says.
     pub reigns: BTreeMap<TopicIdPartition, Reign>,
+    /// When that last changed.
+    pub reigns_since: BTreeMap<TopicIdPartition, u64>,
     /// `__consumer_offsets`: its id and how many partitions it has.
     pub offsets_topic: Option<(Uuid, i32)>,
     /// Batches that want no answer, sent whole before their connection was closed, and the restarts until then.

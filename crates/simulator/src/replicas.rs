@@ -79,9 +79,6 @@ impl World {
         self.model.offsets_topic = offsets.map(|topic| (topic.id, topic.partitions.len() as i32));
         for (id, reign) in &reigns {
             let mut found = reassignments::check_members(reign);
-            if self.model.reigns.get(id).map(|before| before.partition_epoch) != Some(reign.partition_epoch) {
-                self.tell(|| format!("{id}: {reign:?}"));
-            }
             if let Some(before) = self.model.reigns.get(id) {
                 if before.leader.is_some() && reign.leader.is_some() && before.leader != reign.leader {
                     self.coverage.leader_changes += 1;
@@ -99,6 +96,7 @@ impl World {
                 found = found.and(reassignments::check_change(before, reign));
             }
             if self.model.reigns.get(id) != Some(reign) {
+                self.model.reigns_since.insert(*id, self.now);
                 self.tell(|| format!("{id}: {reign:?}"));
             }
             self.model.violations.extend(found.err().map(|text| format!("{id}: {text}")));
