@@ -6,6 +6,7 @@ mod support;
 use broker::event::{ActorId, ConnectionId, Effect, Event, ShardId};
 use broker::message::Message;
 use bytes::Bytes;
+use platform::FileSystem;
 use protocol::messages::offset_for_leader_epoch_request::{OffsetForLeaderPartition, OffsetForLeaderTopic};
 use protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use protocol::messages::produce_response::PartitionProduceResponse;
@@ -323,6 +324,29 @@ fn a_stop_waits_for_a_checkpoint_that_is_under_way_and_writes_the_last_one() {
             assert_eq!(produce(&mut node, connection, "t", partition).base_offset, 2, "{:?}", node.log);
         }
     }
+}
+
+#[test]
+fn what_comes_while_a_node_stops_is_not_there_unsynced_at_its_next_start() {
+    let mut node = Node::new(1);
+    node.files.sync_directory("/".as_ref()).unwrap();
+    node.create_topic("t", 1, &[]);
+    let connection = node.connect(0);
+    produce(&mut node, connection, "t", 0);
+    node.hold_disk = true;
+    (0..2).for_each(|_| node.pass(61_000));
+    node.step(0, Event::Shutdown);
+    assert_eq!(node.stopped, 0);
+    node.create_topic("later", 1, &[("flush.messages", "1")]);
+    node.release_disk();
+    assert_eq!(node.stopped, 1);
+    node.restart(1, false);
+    let connection = node.connect(0);
+    assert_eq!(produce(&mut node, connection, "later", 0).base_offset, 0, "{:?}", node.log);
+    node.files.crash_keeping_nothing();
+    node.restart(1, false);
+    let connection = node.connect(0);
+    assert_eq!(produce(&mut node, connection, "later", 0).base_offset, 2, "{:?}", node.log);
 }
 
 #[test]

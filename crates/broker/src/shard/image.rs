@@ -146,6 +146,10 @@ impl Shard {
 
     /// False where there is no log to be had.
     fn add_partition(&mut self, turn: &mut Turn, id: TopicIdPartition, name: &str, directory: Uuid) -> bool {
+        // nobody would sync it any more, and the next start would believe that a clean stop has
+        if self.stopping {
+            return false;
+        }
         let partition = TopicPartition { topic: Arc::from(name), partition: id.partition };
         let config = Arc::new(self.cluster.log_config(name));
         let for_log = Arc::new(log_config(&config, i64::from(self.node.settings.producer_id_expiration_ms)));
