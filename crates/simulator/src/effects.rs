@@ -10,7 +10,7 @@ use crate::clients::{CONTROLLERS, Program};
 use crate::commands::{Api, Command, Reply};
 use crate::disk::Job;
 use crate::invariants::replies;
-use crate::network::{Outstanding, Owner, Peer, Written};
+use crate::network::{Link, Outstanding, Owner, Peer, Written};
 use crate::node::{Machine, actor_of};
 use crate::world::{Happening, Inside, MachineIndex, World};
 
@@ -50,10 +50,7 @@ impl World {
             Effect::WakeAt { monotonic_us } => {
                 if let Some(node) = &mut self.machines[machine].node {
                     node.wake_at[actor] = monotonic_us;
-                    let after = monotonic_us.saturating_sub(self.now).max(1);
-                    if after < u64::MAX / 4 {
-                        self.plan_inside(after, machine, actor, Inside::Tick(monotonic_us));
-                    }
+                    self.plan_tick(machine, actor);
                 }
             }
             Effect::Log { level, text } => {
@@ -96,10 +93,12 @@ impl World {
         if !link.client_hears {
             link.peer = Peer::Gone;
         }
-        if link.peer == Peer::Gone {
+        let is_heard = link.peer != Peer::Gone && !link.is_broken;
+        if !is_heard || self.loses_message(connection) {
             self.model.violations.extend(found);
             return self.end_if_done(connection);
         }
+        let Some(link) = self.network.get(connection) else { return };
         let at = link.down_at(self.now + delay);
         let machine = link.machine;
         self.model.violations.extend(found);
@@ -369,7 +368,11 @@ impl World {
     /// A request leaves for the node at the other end.
     pub fn put_on_the_way(&mut self, connection: u64, bytes: Bytes, question: Outstanding) {
         let delay = self.network_delay();
-        let Some(link) = self.network.get(connection).filter(|link| link.is_sending) else { return };
+        if self.loses_message(connection) {
+            return;
+        }
+        let is_open = |link: &&mut Link| link.is_sending && !link.is_broken;
+        let Some(link) = self.network.get(connection).filter(is_open) else { return };
         link.unanswered.push_back(question);
         if !question.is_silent {
             link.awaited.push_back(question);

@@ -3,6 +3,7 @@
 use platform::Random;
 use platform::memory::{Fault as DiskFault, FaultRates};
 
+use crate::clock::EVEN;
 use crate::invariants::durability::Death;
 use crate::world::{Happening, Inside, MachineIndex, SECOND, World};
 
@@ -37,6 +38,18 @@ pub enum Fault {
     StopTogether,
     /// All calls on one log directory fail, not the one with the metadata log, until the next start.
     DirectoryFails,
+    /// Each write call may take long.
+    SlowWrite,
+    /// Clocks run much faster or slower for a while.
+    ClockPace,
+    /// Messages between nodes get lost, with their connections.
+    LostMessages,
+    /// Who leads a busy partition, the quorum, or a group dies or hangs.
+    HitLeader,
+    HitController,
+    HitCoordinator,
+    /// One node after another is stopped in order and started again.
+    RollingRestart,
 }
 
 /// What happens among nodes; the others happen to one alone, too.
@@ -73,6 +86,34 @@ const GENTLE: [Fault; 7] = [
     Fault::Disconnect,
 ];
 
+/// Those of `plan_more`, first what one node alone can have. None of them loses anything that is written where disks keep
+/// what they have.
+const MORE: [Fault; 7] = [
+    Fault::SlowWrite,
+    Fault::ClockPace,
+    Fault::LostMessages,
+    Fault::HitLeader,
+    Fault::HitController,
+    Fault::HitCoordinator,
+    Fault::RollingRestart,
+];
+
+/// Faults besides those of `plan`, in half of the runs.
+pub fn plan_more(random: &mut Random, nodes: usize, until: u64) -> Vec<(Fault, u64)> {
+    if random.one_in(2) {
+        return Vec::new();
+    }
+    let all = if nodes > 1 { MORE.len() } else { 2 } as u64;
+    let kinds = [random.below(all), random.below(all)];
+    let count = 1 + random.below(5);
+    (0..count)
+        .map(|_| {
+            let kind = kinds[random.below(2) as usize];
+            (MORE[kind as usize], 2 * SECOND + random.below(until))
+        })
+        .collect()
+}
+
 /// Draws the faults of a run; the second number is when each begins.
 pub fn plan(random: &mut Random, nodes: usize, gentle: bool, until: u64) -> Vec<(Fault, u64)> {
     let (all, crashes) = if gentle { (&GENTLE[..], &GENTLE[..2]) } else { (&ALL[..], &ALL[..4]) };
@@ -96,6 +137,7 @@ const SETTLING: u64 = 5 * SECOND;
 
 impl World {
     pub fn begin_fault(&mut self, machine: MachineIndex, fault: Fault) {
+        let machine = self.aim(fault).unwrap_or(machine);
         let is_ready = self.machines[machine].node.as_ref().is_some_and(|node| node.is_ready);
         if !is_ready || self.model.calm {
             return;
@@ -103,6 +145,9 @@ impl World {
         self.coverage.count("fault", format!("{fault:?}"));
         self.tell(|| format!("fault of node {machine}: {fault:?}"));
         self.trace.note(fault as u64);
+        if MORE.contains(&fault) {
+            return self.begin_more(machine, fault);
+        }
         let lasts = 100_000 + self.draws.faults.below(SECOND);
         let rate = 2 + self.draws.faults.below(40);
         let rates = match fault {
@@ -137,6 +182,7 @@ impl World {
             Fault::WriteError => FaultRates { write_error: rate, ..Default::default() },
             Fault::TornWrite => FaultRates { write_torn: rate, ..Default::default() },
             Fault::ReadError => FaultRates { read_error: rate, ..Default::default() },
+            _ => return,
         };
         if let Some(node) = &mut self.machines[machine].node {
             node.disk_failed = true;
@@ -145,8 +191,29 @@ impl World {
         self.plan(lasts, Happening::FaultEnds(machine, fault));
     }
 
+    /// One of `MORE`.
+    fn begin_more(&mut self, machine: MachineIndex, fault: Fault) {
+        let lasts = SECOND / 5 + self.draws.more.below(3 * SECOND);
+        match fault {
+            Fault::SlowWrite => self.machines[machine].slow_write = true,
+            Fault::LostMessages => self.machines[machine].loses_messages = true,
+            Fault::ClockPace => {
+                let paces = [EVEN / 4, EVEN / 2, EVEN * 3 / 2, EVEN * 4];
+                let pace = paces[self.draws.more.below(4) as usize];
+                self.set_pace(machine, pace);
+            }
+            Fault::RollingRestart => return self.begin_rolling(false),
+            _ => return self.hit(machine),
+        }
+        self.model.disturb(self.now + lasts + 2 * SECOND);
+        self.plan(lasts, Happening::FaultEnds(machine, fault));
+    }
+
     pub fn end_fault(&mut self, machine: MachineIndex, fault: Fault) {
         match fault {
+            Fault::SlowWrite => self.machines[machine].slow_write = false,
+            Fault::LostMessages => self.machines[machine].loses_messages = false,
+            Fault::ClockPace => self.set_pace(machine, self.machines[machine].own_pace),
             Fault::Partition | Fault::OneWay => self.heal_network(),
             Fault::SlowFlush => {
                 self.machines[machine].slow_flush = false;
@@ -177,7 +244,11 @@ impl World {
     fn jump(&mut self, machine: MachineIndex) {
         let hours = 2 * 3_600_000;
         let to = self.draws.faults.below(2 * hours) as i64 - hours as i64;
-        self.machines[machine].clock_offset_ms = if self.draws.faults.one_in(3) { 0 } else { to };
+        let clock = &mut self.machines[machine].clock;
+        match self.draws.faults.one_in(3) {
+            true => clock.set_right(self.now),
+            false => clock.offset_ms = to,
+        }
         self.model.disturb(self.now);
     }
 
@@ -216,7 +287,7 @@ impl World {
         }
     }
 
-    fn pause(&mut self, machine: MachineIndex) {
+    pub fn pause(&mut self, machine: MachineIndex) {
         let lasts = SECOND / 2 + self.draws.faults.below(6 * SECOND);
         let Some(node) = &mut self.machines[machine].node else { return };
         node.stalled.iter_mut().for_each(|stalled| *stalled = true);
@@ -247,7 +318,10 @@ impl World {
             self.files(machine).heal();
             self.files(machine).set_capacity(u64::MAX);
             self.machines[machine].slow_flush = false;
-            self.machines[machine].clock_offset_ms = 0;
+            self.machines[machine].slow_write = false;
+            self.machines[machine].loses_messages = false;
+            self.set_pace(machine, self.machines[machine].own_pace);
+            self.machines[machine].clock.set_right(self.now);
             // a directory that failed is lost until the next start
             if self.machines[machine].disk_failed() {
                 self.die(machine, Death::PowerLoss);

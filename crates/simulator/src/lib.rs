@@ -7,8 +7,10 @@
 pub mod coverage;
 pub mod run;
 
+mod aims;
 mod audit;
 mod clients;
+mod clock;
 mod commands;
 mod content;
 mod disk;
@@ -21,6 +23,7 @@ mod node;
 mod peers;
 mod replicas;
 mod restart;
+mod rolling;
 mod rot;
 mod scheduler;
 mod trace;

@@ -15,6 +15,7 @@ use crate::invariants::majorities::Majorities;
 use crate::invariants::metadata_log::MetadataLog;
 use crate::invariants::moves::Moves;
 use crate::invariants::ownership::Ownership;
+use crate::invariants::pauses::Pauses;
 use crate::invariants::reassignments::Reassignments;
 use crate::invariants::reigns::Reigns;
 use crate::invariants::survival::Survival;
@@ -108,6 +109,7 @@ pub struct Model {
     pub survival: Survival,
     pub reassignments: Reassignments,
     pub moves: Moves,
+    pub pauses: Pauses,
     /// Given to producers.
     pub producer_ids: BTreeSet<i64>,
     pub violations: Vec<String>,

@@ -75,6 +75,8 @@ pub struct Link {
     pub client_hears: bool,
     /// The client has not closed its sending side.
     pub is_sending: bool,
+    /// Something on it was lost: nothing that is written to it arrives any more, and both sides hear of it some time.
+    pub is_broken: bool,
     pub peer: Peer,
     /// Frames that have arrived and are not answered.
     pub arrived: usize,
@@ -157,6 +159,7 @@ impl Network {
             node_hears: true,
             client_hears: true,
             is_sending: true,
+            is_broken: false,
             peer: Peer::Talks,
             arrived: 0,
             up: 0,

@@ -18,6 +18,7 @@ use raft::{Endpoint, ReplicaKey, VersionRange, Voter};
 use storage::LogDirectory;
 use types::{NodeId, TopicIdPartition, Uuid};
 
+use crate::clock::{Clock, EVEN};
 use crate::invariants::durability::Death;
 use crate::world::MachineIndex;
 
@@ -61,8 +62,9 @@ pub struct Machine {
     properties: Arc<StaticConfig>,
     pub node: Option<Node>,
     pub lives: u32,
-    /// How far its wall clock is from the clients', in milliseconds.
-    pub clock_offset_ms: i64,
+    pub clock: Clock,
+    /// The pace of its clocks where nothing makes them faster or slower, see `clock`.
+    pub own_pace: u64,
     /// How the node went down since the last audit.
     pub death: Option<Death>,
     /// What the disk had for certain before power was lost.
@@ -72,6 +74,10 @@ pub struct Machine {
     /// A sync has failed: what the page cache shows is not what the disk has, until power is lost.
     pub must_lose_power: bool,
     pub slow_flush: bool,
+    /// Each write call may take long, and whoever makes it stands still.
+    pub slow_write: bool,
+    /// Messages between it and other nodes get lost, with their connections.
+    pub loses_messages: bool,
     /// Log directories synced as a whole until the last look.
     pub whole_syncs: u64,
 }
@@ -101,6 +107,8 @@ pub struct Node {
     pub wake_at: Vec<u64>,
     /// An actor that is held up gets its events afterwards, in their order.
     pub stalled: Vec<bool>,
+    /// So does one that waits for a write call of its own.
+    pub writing: Vec<bool>,
     pub deferred: Vec<VecDeque<Event>>,
     /// When the last message of a pair arrives.
     pub pairs: BTreeMap<(usize, usize), u64>,
@@ -183,12 +191,15 @@ impl Machine {
             properties: config,
             node: None,
             lives: 0,
-            clock_offset_ms: 0,
+            clock: Clock::new(EVEN),
+            own_pace: EVEN,
             death: None,
             durable: BTreeMap::new(),
             halt_loses_power: false,
             must_lose_power: false,
             slow_flush: false,
+            slow_write: false,
+            loses_messages: false,
             whole_syncs: 0,
         }
     }
@@ -245,6 +256,7 @@ impl Machine {
             turn_pending: vec![false; actors],
             wake_at: vec![u64::MAX; actors],
             stalled: vec![false; actors],
+            writing: vec![false; actors],
             deferred: (0..actors).map(|_| VecDeque::new()).collect(),
             pairs: BTreeMap::new(),
             disk_free: vec![0; actors],
@@ -256,6 +268,11 @@ impl Machine {
 }
 
 impl Node {
+    /// It gets its events later.
+    pub fn is_held_up(&self, actor: usize) -> bool {
+        self.stalled[actor] || self.writing[actor]
+    }
+
     pub fn step(&mut self, actor: usize, now: Time, event: Event, effects: &mut Vec<Effect>) {
         match actor.checked_sub(1) {
             None => self.quorum.step(now, event, effects),

@@ -215,6 +215,26 @@ impl World {
         50 + self.draws.network.below(most)
     }
 
+    /// A message between nodes may be lost, and its connection with it: what follows does not arrive, what was sent before
+    /// does. A connection that breaks in the midst of a message is the same to who waits for the whole of it.
+    pub fn loses_message(&mut self, id: u64) -> bool {
+        let Some(link) = self.network.links.get(&id).filter(|link| !link.is_broken) else { return false };
+        let Owner::Node(dialer) = link.owner else { return false };
+        let is_lossy = |machine: MachineIndex| self.machines[machine].loses_messages;
+        if !(is_lossy(dialer.machine) || is_lossy(link.machine)) || !self.draws.more.one_in(40) {
+            return false;
+        }
+        self.coverage.count("transition", "message lost with its connection");
+        let after = [self.draws.more.below(20_000), self.draws.more.below(2 * SECOND)];
+        let late = self.draws.more.below(2) as usize;
+        let Some(link) = self.network.get(id) else { return false };
+        link.is_broken = true;
+        let up = link.up_at(self.now + after[late]);
+        self.scheduler.at(up, Happening::Hangup(id, Peer::Gone));
+        self.scheduler.at(self.now + 1 + after[1 - late], Happening::Closed(id));
+        true
+    }
+
     /// Whether something that arrives now is held up by a cut network.
     pub fn is_held_up(&mut self, id: u64, direction: Direction) -> bool {
         let Some(link) = self.network.links.get(&id) else { return false };

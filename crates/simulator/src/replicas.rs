@@ -94,6 +94,7 @@ impl World {
                     self.coverage.count("transition", "replica assigned to a directory");
                 }
                 found = found.and(reassignments::check_change(before, reign));
+                found = found.and(self.model.pauses.reign(id, before, reign));
             }
             if self.model.reigns.get(id) != Some(reign) {
                 self.model.reigns_since.insert(*id, self.now);

@@ -57,6 +57,7 @@ impl World {
             self.model.generations.lose_power();
         }
         self.model.restarts += 1;
+        self.model.pauses.died(machine, self.now);
         if death != Death::Stop {
             self.model.survival.crashed(machine, &self.model.reigns);
         }
@@ -182,8 +183,15 @@ impl World {
         }
     }
 
-    /// An orderly stop begins: among several, others take over first, unless whoever stops it is in a hurry.
+    /// A stop begins: among several, others take over first, unless whoever stops it is in a hurry.
     pub fn begin_stop(&mut self, machine: MachineIndex) {
+        if self.machines[machine].serves() {
+            let is_orderly = self.is_cluster() && !self.draws.faults.one_in(4);
+            self.begin_orderly_stop(machine, is_orderly);
+        }
+    }
+
+    pub fn begin_orderly_stop(&mut self, machine: MachineIndex, is_orderly: bool) {
         if !self.machines[machine].serves() {
             return;
         }
@@ -192,7 +200,7 @@ impl World {
         let life = node.life;
         self.tell(|| format!("node {machine} is asked to stop"));
         self.plan(30 * SECOND, Happening::StopLimit(machine, life));
-        match self.is_cluster() && !self.draws.faults.one_in(4) {
+        match is_orderly {
             true => self.plan_inside(1, machine, 0, Inside::Leave),
             false => self.stop_shards(machine),
         }

@@ -20,8 +20,10 @@ use crate::world::{Client, Happening, SECOND, World};
 /// 3 s for those who joined and do not ask for their share: 9 s, and the rest for delays and a commit.
 const CALM: u64 = 14 * SECOND;
 /// Of several, one may come up 4 s after the faults, and a quorum and leaders have to be elected before.
-const CALM_TOGETHER: u64 = 18 * SECOND;
-const PRODUCING: u64 = 7 * SECOND;
+pub const CALM_TOGETHER: u64 = 18 * SECOND;
+pub const PRODUCING: u64 = 7 * SECOND;
+/// All are in sync again, whatever has been.
+const SETTLED: u64 = 8 * SECOND;
 /// Requests that take longer when nothing is wrong have been forgotten.
 const ANSWER_MAX: u64 = 8 * SECOND;
 
@@ -94,8 +96,8 @@ pub fn run(options: Options) -> Report {
         world.plan(at, Happening::Fault(machine, fault));
     }
     world.plan(calm, Happening::Calm);
-    world.plan(calm + PRODUCING, Happening::ProducingEnds);
-    world.plan(calm + if nodes > 1 { CALM_TOGETHER } else { CALM }, Happening::End);
+    let mut more = Random::new(options.seed ^ 0x0a1e_5eed_0000_0000);
+    plan_more(&mut world, &mut more, calm);
     match nodes {
         1 => add_clients(&mut world, &mut random),
         _ => add_clients_of_cluster(&mut world, &mut random),
@@ -109,6 +111,24 @@ pub fn run(options: Options) -> Report {
         violation: world.model.violations.into_iter().next(),
         log: world.log.unwrap_or_default(),
     }
+}
+
+/// What came to be drawn later, from a generator of its own: what is drawn from the other one stays as it was.
+fn plan_more(world: &mut World, random: &mut Random, calm: u64) {
+    let nodes = world.machines.len();
+    if random.one_in(3) {
+        world.coverage.count("fault", "clocks at different paces");
+        (0..nodes).for_each(|machine| world.give_pace(machine, 900_000 + random.below(200_001)));
+    }
+    for (fault, at) in faults::plan_more(random, nodes, calm - 4 * SECOND) {
+        let machine = random.below(nodes as u64) as usize;
+        world.plan(at, Happening::Fault(machine, fault));
+    }
+    if nodes > 1 && random.one_in(6) {
+        return world.plan(calm + SETTLED, Happening::RollingRestart);
+    }
+    world.plan(calm + PRODUCING, Happening::ProducingEnds);
+    world.plan(calm + if nodes > 1 { CALM_TOGETHER } else { CALM }, Happening::End);
 }
 
 fn settings(random: &mut Random, nodes: usize) -> Settings {

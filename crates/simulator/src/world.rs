@@ -7,6 +7,7 @@ use platform::memory::MemoryFileSystem;
 use platform::{Random, Time};
 
 use crate::clients::Program;
+use crate::clock::EPOCH_MS;
 use crate::coverage::Coverage;
 use crate::disk::Job;
 use crate::faults::Fault;
@@ -14,6 +15,7 @@ use crate::invariants::images::Images;
 use crate::model::Model;
 use crate::network::{Dialer, Direction, Network, Peer, Written};
 use crate::node::Machine;
+use crate::rolling::Rolling;
 use crate::scheduler::Scheduler;
 use crate::trace::Trace;
 
@@ -54,6 +56,10 @@ pub enum Happening {
     StartLimit(MachineIndex, u32),
     StopLimit(MachineIndex, u32),
     Calm,
+    /// Everything is well, and somebody restarts one node after another.
+    RollingRestart,
+    /// A look at the rolling restart that is under way.
+    Roll,
     ProducingEnds,
     End,
 }
@@ -86,6 +92,8 @@ pub enum Inside {
         result: Result<(), DiskFailure>,
     },
     Resume,
+    /// The writes of a step are done, at last.
+    Written(Vec<Effect>),
     /// Before it stops, others are to lead what it leads.
     Leave,
     Shutdown,
@@ -106,6 +114,8 @@ pub struct Draws {
     pub node: Random,
     /// Which machine a client connects to.
     pub machine: Random,
+    /// Faults of `faults::plan_more`, which leave the other draws as they are.
+    pub more: Random,
 }
 
 pub struct World {
@@ -124,11 +134,10 @@ pub struct World {
     pub log: Option<Vec<String>>,
     /// Calls of the file system on such paths are told.
     pub tells_path: Option<String>,
+    /// A rolling restart under way.
+    pub rolling: Option<Rolling>,
     effects: Vec<Effect>,
 }
-
-/// Wall time at the start, in milliseconds.
-const EPOCH_MS: i64 = 1_790_000_000_000;
 
 impl World {
     pub fn new(machines: Vec<Machine>, random: &mut Random) -> World {
@@ -146,6 +155,7 @@ impl World {
                 faults: random.fork(),
                 node: random.fork(),
                 machine: Random::new(random.clone().next_u64()),
+                more: Random::new(random.clone().next_u64() ^ 0x0a1e_d000_0000_0000),
             },
             now: SECOND,
             last_correlation: 0,
@@ -153,6 +163,7 @@ impl World {
             is_over: false,
             log: None,
             tells_path: None,
+            rolling: None,
             effects: Vec::new(),
         }
     }
@@ -171,8 +182,7 @@ impl World {
 
     /// As the machine's clocks say.
     pub fn time(&self, machine: MachineIndex) -> Time {
-        let offset_ms = self.machines[machine].clock_offset_ms;
-        Time { monotonic_us: self.now, wall_ms: self.client_wall_ms() + offset_ms }
+        self.machines[machine].clock.time(self.now)
     }
 
     /// A line for whoever replays a seed.
@@ -257,6 +267,8 @@ impl World {
             Happening::StartLimit(machine, life) => self.check_started(machine, life),
             Happening::StopLimit(machine, life) => self.check_stopped(machine, life),
             Happening::Calm => self.begin_calm(),
+            Happening::RollingRestart => self.begin_rolling(true),
+            Happening::Roll => self.roll(),
             Happening::ProducingEnds => self.model.producing_ended = true,
             Happening::End => self.finish(),
         }
@@ -280,11 +292,17 @@ impl World {
             }
             Inside::Turn => self.end_of_turn(machine, actor),
             Inside::Tick(at) => {
-                let Some(node) = &mut self.machines[machine].node else { return };
-                if node.wake_at[actor] == at {
-                    node.wake_at[actor] = u64::MAX;
-                    self.step(machine, actor, Event::Tick);
+                let Some(node) = &self.machines[machine].node else { return };
+                if node.wake_at[actor] != at {
+                    return;
                 }
+                // the clock may have become slower since
+                if self.time(machine).monotonic_us < at {
+                    return self.plan_tick(machine, actor);
+                }
+                let Some(node) = &mut self.machines[machine].node else { return };
+                node.wake_at[actor] = u64::MAX;
+                self.step(machine, actor, Event::Tick);
             }
             Inside::Disk(job) => self.work(machine, actor, job),
             Inside::Dialed(connection) => self.step(machine, actor, Event::Dialed { connection }),
@@ -296,6 +314,7 @@ impl World {
                 self.step(machine, actor, Event::DiskDone { token, result });
             }
             Inside::Resume => self.resume(machine, actor),
+            Inside::Written(effects) => self.on_written(machine, actor, effects),
             Inside::Leave => self.step(machine, actor, Event::Leave),
             Inside::Shutdown => self.step(machine, actor, Event::Shutdown),
         }
@@ -305,11 +324,12 @@ impl World {
     pub fn step(&mut self, machine: MachineIndex, actor: usize, event: Event) {
         let now = self.time(machine);
         let Machine { node: Some(node), files, .. } = &mut self.machines[machine] else { return };
-        if node.stalled[actor] {
+        if node.is_held_up(actor) {
             node.deferred[actor].push_back(event);
             return;
         }
         files.set_time(now.wall_ms);
+        let writes = files.writes();
         let mut effects = std::mem::take(&mut self.effects);
         node.step(actor, now, event, &mut effects);
         if actor == 0 && self.model.is_cluster && !files.is_halted() {
@@ -317,7 +337,7 @@ impl World {
             self.model.violations.extend(found.err());
         }
         let needs_turn = actor > 0 && !std::mem::replace(&mut node.turn_pending[actor], true);
-        self.settle(machine, actor, effects);
+        self.settle_after_writes(machine, actor, writes, effects);
         if needs_turn {
             let after = self.draws.node.below(40);
             self.plan_inside(after, machine, actor, Inside::Turn);
@@ -326,15 +346,16 @@ impl World {
 
     fn end_of_turn(&mut self, machine: MachineIndex, actor: usize) {
         let now = self.time(machine);
-        let Some(node) = &mut self.machines[machine].node else { return };
+        let Machine { node: Some(node), files, .. } = &mut self.machines[machine] else { return };
         node.turn_pending[actor] = false;
-        if node.stalled[actor] {
+        if node.is_held_up(actor) {
             return;
         }
+        let writes = files.writes();
         let mut effects = std::mem::take(&mut self.effects);
         node.end_of_turn(actor, now, &mut effects);
         self.look_at_replicas(machine, actor);
-        self.settle(machine, actor, effects);
+        self.settle_after_writes(machine, actor, writes, effects);
     }
 
     /// Before anybody hears what the turn has said.
@@ -347,6 +368,39 @@ impl World {
         for standing in shard.standings() {
             let found = self.model.replicas.check(machine, node.life, &standing, self.model.is_strict);
             self.model.violations.extend(found.err());
+            let seen = (standing.id, standing.leader_epoch.0, standing.is_leader);
+            let found = self.model.pauses.seen(machine, seen, self.now);
+            self.model.violations.extend(found.err());
+        }
+    }
+
+    /// What a step has asked for happens when it ends: some of its writes may have taken their time.
+    fn settle_after_writes(
+        &mut self,
+        machine: MachineIndex,
+        actor: usize,
+        writes: u64,
+        effects: Vec<Effect>,
+    ) {
+        let Machine { node: Some(node), files, slow_write, .. } = &mut self.machines[machine] else { return };
+        let has_written = files.writes() > writes && !files.is_halted();
+        if !*slow_write || !has_written || !self.draws.more.one_in(3) {
+            return self.settle(machine, actor, effects);
+        }
+        node.writing[actor] = true;
+        self.coverage.count("transition", "slow write");
+        let takes = 1000 + self.draws.more.below(300_000);
+        self.plan_inside(takes, machine, actor, Inside::Written(effects));
+    }
+
+    fn on_written(&mut self, machine: MachineIndex, actor: usize, effects: Vec<Effect>) {
+        if let Some(node) = &mut self.machines[machine].node {
+            node.writing[actor] = false;
+        }
+        let life = self.machines[machine].lives;
+        self.settle(machine, actor, effects);
+        if self.machines[machine].living(life).is_some() {
+            self.go_on(machine, actor);
         }
     }
 
@@ -370,6 +424,15 @@ impl World {
     fn resume(&mut self, machine: MachineIndex, actor: usize) {
         let Some(node) = &mut self.machines[machine].node else { return };
         node.stalled[actor] = false;
+        self.go_on(machine, actor);
+    }
+
+    /// An actor that was held up gets what has come meanwhile.
+    fn go_on(&mut self, machine: MachineIndex, actor: usize) {
+        let Some(node) = &mut self.machines[machine].node else { return };
+        if node.is_held_up(actor) {
+            return;
+        }
         let life = node.life;
         for event in std::mem::take(&mut node.deferred[actor]) {
             if self.machines[machine].living(life).is_some() {

@@ -53,6 +53,7 @@ impl File for MemoryFile {
     fn write_at(&self, buffers: &mut [IoSlice<'_>], position: u64) -> io::Result<()> {
         let state = &mut *self.system.state();
         let size: usize = buffers.iter().map(|buffer| buffer.len()).sum();
+        state.writes += 1;
         let fault = self.enter(state, Operation::Write, position, size as u64)?;
         let mut bytes = Vec::with_capacity(size);
         buffers.iter().for_each(|buffer| bytes.extend_from_slice(buffer));

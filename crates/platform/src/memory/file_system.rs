@@ -32,6 +32,8 @@ pub(super) struct State {
     locks: BTreeSet<PathBuf>,
     /// Directories that were synced with all that is in them.
     whole_syncs: u64,
+    /// Calls that write into a file.
+    pub(super) writes: u64,
 }
 
 impl State {
@@ -70,6 +72,7 @@ impl MemoryFileSystem {
             now_ms: 0,
             locks: BTreeSet::new(),
             whole_syncs: 0,
+            writes: 0,
         })))
     }
 
@@ -161,6 +164,11 @@ impl MemoryFileSystem {
     /// Calls of `sync_everything` until now.
     pub fn whole_syncs(&self) -> u64 {
         self.state().whole_syncs
+    }
+
+    /// Calls that write into a file until now.
+    pub fn writes(&self) -> u64 {
+        self.state().writes
     }
 
     pub fn start_trace(&self) {

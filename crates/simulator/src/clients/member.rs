@@ -174,7 +174,8 @@ impl Member {
             let found = api.model.ownership.check(&self.group, self.generation, owner, &self.assigned);
             api.model.violations.extend(found);
         }
-        if coordinator::is_lasting(api, &self.group) {
+        // one that was deposed meanwhile may hand out what its successor has lost
+        if coordinator::is_lasting(api, &self.group) && (is_bound || api.model.is_strict) {
             api.model.generations.synced(&self.group, self.generation, api.now);
         }
     }

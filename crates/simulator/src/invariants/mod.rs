@@ -12,6 +12,7 @@ pub mod majorities;
 pub mod metadata_log;
 pub mod moves;
 pub mod ownership;
+pub mod pauses;
 pub mod producers;
 pub mod promptness;
 pub mod reassignments;

@@ -14,7 +14,7 @@ const PRODUCE_SLACK_US: u64 = 400_000;
 
 /// The answer to a produce without errors has arrived.
 pub fn check_produce(model: &mut Model, sent_at: u64, now: u64) {
-    let is_settled = model.settled_at > 0 && sent_at > model.settled_at;
+    let is_settled = model.settled_at > 0 && sent_at > model.settled_at.max(model.disturbed_at);
     if is_settled && now - sent_at > PRODUCE_SLACK_US {
         model.violation(format!("a produce of {sent_at} took {} ms", (now - sent_at) / 1000));
     }
