@@ -8,6 +8,8 @@ pub enum Planted {
     AckBeforeFlush = 1,
     /// Recovery counts a batch as whole without its CRC.
     TornBatchKept,
+    /// Recovery takes what memory shows for what the next sync will make last.
+    RecoveredUnwritten,
     /// Producers are not known any more after a restart.
     ProducersForgotten,
     /// A fetch is told a high watermark one past the log's end.
@@ -76,9 +78,10 @@ pub enum Planted {
 
 impl Planted {
     /// Those that one node can have.
-    pub const ALONE: [Planted; 10] = [
+    pub const ALONE: [Planted; 11] = [
         Planted::AckBeforeFlush,
         Planted::TornBatchKept,
+        Planted::RecoveredUnwritten,
         Planted::ProducersForgotten,
         Planted::HighWatermarkPastEnd,
         Planted::CommitNotAppended,

@@ -118,6 +118,42 @@ fn a_failed_sync_has_lost_the_writes_before_it() {
 }
 
 #[test]
+fn what_a_failed_sync_has_lost_is_there_once_it_is_written_and_synced_again() {
+    for (position, bytes, expected) in [
+        (4, &b"lost"[..], &b"kePTlost"[..]),
+        (2, b"PTlost", b"kePTlost"),
+        (5, b"os", b"kePT\0os\0"),
+        (0, b"kept", b"kept\0\0\0\0"),
+        (3, b"Tl", b"kePTl\0\0\0"),
+    ] {
+        let (system, file) = with_synced_file(1, b"kept");
+        put(&file, 2, b"PT");
+        file.sync().unwrap();
+        put(&file, 4, b"lost");
+        system.plan_fault(0, Fault::Error);
+        assert!(file.sync().is_err());
+        put(&file, position, bytes);
+        file.sync().unwrap();
+        system.crash();
+        assert_eq!(system.read(Path::new("/a")).unwrap(), expected, "{position}");
+    }
+}
+
+#[test]
+fn a_sync_that_fails_takes_nothing_from_what_was_synced_before() {
+    let (system, file) = with_synced_file(1, b"kept");
+    put(&file, 0, b"KEpt");
+    system.plan_fault(0, Fault::Error);
+    assert!(file.sync().is_err());
+    put(&file, 2, b"PT");
+    system.plan_fault(0, Fault::Error);
+    assert!(file.sync().is_err());
+    assert_eq!(system.read(Path::new("/a")).unwrap(), b"KEPT");
+    system.crash();
+    assert_eq!(system.read(Path::new("/a")).unwrap(), b"kept");
+}
+
+#[test]
 fn faults_of_writes() {
     for (fault, error, kept) in [
         (Fault::Error, Some(rustix::io::Errno::IO), "nothing"),

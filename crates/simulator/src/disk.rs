@@ -46,8 +46,6 @@ impl World {
                 let all = synced.and_then(|()| {
                     directories.iter().try_for_each(|path| files.sync_directory_if_exists(path))
                 });
-                // a process that ends in the midst of a sync has lost nothing
-                self.machines[machine].must_lose_power |= all.is_err() && !files.is_halted();
                 (token, directory, all)
             }
             Job::Write { token, directory, path, content } => {

@@ -235,7 +235,6 @@ impl World {
         self.tell(|| format!("{} of node {machine} fails", path.display()));
         self.coverage.count("transition", "log directory fails");
         self.files(machine).break_path(&path);
-        self.machines[machine].must_lose_power = true;
         if let Some(node) = &mut self.machines[machine].node {
             node.disk_failed = true;
         }

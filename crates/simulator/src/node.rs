@@ -71,8 +71,6 @@ pub struct Machine {
     pub durable: BTreeMap<TopicIdPartition, i64>,
     /// A planned halt loses power rather than the process alone.
     pub halt_loses_power: bool,
-    /// A sync has failed: what the page cache shows is not what the disk has, until power is lost.
-    pub must_lose_power: bool,
     pub slow_flush: bool,
     /// Each write call may take long, and whoever makes it stands still.
     pub slow_write: bool,
@@ -196,7 +194,6 @@ impl Machine {
             death: None,
             durable: BTreeMap::new(),
             halt_loses_power: false,
-            must_lose_power: false,
             slow_flush: false,
             slow_write: false,
             loses_messages: false,

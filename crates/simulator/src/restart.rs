@@ -21,13 +21,11 @@ impl World {
             return self.model.violation(format!("the node gives up on a disk without faults: {reason}"));
         }
         self.coverage.count("transition", "gave up on a failed disk");
-        let loses = self.machines[machine].must_lose_power || self.draws.faults.one_in(2);
-        self.die(machine, if loses { Death::PowerLoss } else { Death::Kill });
+        let death = if self.draws.faults.one_in(2) { Death::PowerLoss } else { Death::Kill };
+        self.die(machine, death);
     }
 
     pub fn die(&mut self, machine: MachineIndex, death: Death) {
-        let must_lose_power = self.machines[machine].must_lose_power;
-        let death = if must_lose_power && death == Death::Kill { Death::PowerLoss } else { death };
         self.coverage.count("transition", format!("{death:?}"));
         self.coverage.crashes += u64::from(death != Death::Stop);
         self.tell(|| format!("node {machine} goes down: {death:?}"));
@@ -47,7 +45,6 @@ impl World {
         }
         if death == Death::PowerLoss {
             self.model.power_losses += 1;
-            self.machines[machine].must_lose_power = false;
         }
         // the controller takes any crashed node for one that has lost what it had, see `survival`
         let is_unsure = self.is_cluster() && !self.model.is_strict && death != Death::Stop;

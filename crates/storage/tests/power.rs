@@ -167,3 +167,33 @@ fn a_hole_below_the_recovery_point_stays() {
         system.kill();
     }
 }
+
+/// A flush fails, and with it the process. The machine runs on: the next process finds everything in memory, and what
+/// it flushes has to last, though the system takes those pages for clean.
+#[test]
+fn records_that_a_failed_flush_has_lost_last_once_the_next_process_has_flushed_them() {
+    for seed in 0..SEEDS {
+        let context = format!("seed {seed}");
+        let system = fresh(seed);
+        let mut log = create(&system, &config());
+        let values = 1 + seed as usize % 7;
+        append_records(&mut log, values, 0);
+        log.flush(0).unwrap();
+        append_records(&mut log, 1 + seed as usize % 5, 0);
+        let recovery_point = log.recovery_point();
+        system.plan_fault(seed % 2, Fault::Error);
+        let by_stop = seed % 3 == 0;
+        let failed = if by_stop { log.close(0) } else { log.flush(0) };
+        assert!(by_stop || seed % 2 == 1 || failed.is_err(), "{context}");
+        let end = log.end_offset();
+        system.kill();
+
+        let mut log = check(&system, recovery_point, false, end.0, &context);
+        log.flush(0).unwrap();
+        append_records(&mut log, 1, 0);
+        log.flush(0).unwrap();
+        let (end, recovery_point) = (log.flushed_offset().0, log.recovery_point());
+        system.crash_keeping_nothing();
+        check(&system, recovery_point, false, end, &context);
+    }
+}

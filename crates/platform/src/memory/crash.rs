@@ -32,7 +32,7 @@ pub(super) fn crash_keeping_nothing(tree: &mut Tree) {
         match node {
             Node::File(file) => {
                 let _ = take_unsynced(file);
-                zero_lost(file);
+                take_lost(file);
             }
             Node::Directory(directory) => undo_names(directory, 0),
         }
@@ -44,6 +44,7 @@ fn crash_file(file: &mut FileNode, random: &mut Random) {
         return;
     }
     let writes = take_unsynced(file);
+    take_lost(file);
     let kept = match random.below(4) {
         0 => Kept::Nothing,
         1 => Kept::All,
@@ -72,7 +73,6 @@ fn crash_file(file: &mut FileNode, random: &mut Random) {
             _ => redo(file, write.position as usize, bytes),
         }
     }
-    zero_lost(file);
 }
 
 /// Goes back to what was synced, and gives the writes since with their bytes.
@@ -115,11 +115,12 @@ fn redo_blocks(file: &mut FileNode, position: usize, bytes: &[u8], random: &mut 
     }
 }
 
-fn zero_lost(file: &mut FileNode) {
-    for (start, end) in std::mem::take(&mut file.lost) {
-        let end = (end as usize).min(file.content.len());
-        if let Some(range) = file.content.get_mut(start as usize..end) {
-            range.fill(0);
+/// Where a sync has failed, what the disk has comes to light.
+fn take_lost(file: &mut FileNode) {
+    for lost in std::mem::take(&mut file.lost).into_iter().rev() {
+        let start = usize::try_from(lost.position).unwrap_or(usize::MAX).min(file.content.len());
+        for (byte, on_disk) in file.content[start..].iter_mut().zip(lost.on_disk) {
+            *byte = on_disk;
         }
     }
 }

@@ -106,13 +106,9 @@ impl File for MemoryFile {
         let kept = fault.is_none() || (fault == Some(Fault::Halt) && state.random.one_in(2));
         let file = state.tree.file_mut(self.node)?;
         if kept {
-            file.unsynced.clear();
+            file.sync();
         } else if fault != Some(Fault::Halt) {
-            // as Linux does: the pages are clean now, the disk never had them, and the next sync succeeds
-            for write in file.unsynced.drain(..) {
-                let end = write.position.saturating_add(write.written.unwrap_or(0));
-                file.lost.push((write.position, end));
-            }
+            file.fail_sync();
         }
         fault.map_or(Ok(()), |_| Err(input_output_error()))
     }

@@ -28,9 +28,52 @@ pub(super) struct Unsynced {
 pub(super) struct FileNode {
     pub(super) content: Vec<u8>,
     pub(super) unsynced: Vec<Unsynced>,
-    /// Ranges that a failed sync has lost: read from memory until a crash, zeros after it.
-    pub(super) lost: Vec<(u64, u64)>,
+    /// What a failed sync has lost, in order: memory shows it until a crash.
+    pub(super) lost: Vec<Lost>,
     pub(super) modified_ms: i64,
+}
+
+/// Bytes that only memory has, and no later sync of their file writes: what the disk has in their place.
+#[derive(Debug)]
+pub(super) struct Lost {
+    pub(super) position: u64,
+    pub(super) on_disk: Vec<u8>,
+}
+
+impl FileNode {
+    /// The disk has everything but what an earlier sync has lost and nobody has written again.
+    pub(super) fn sync(&mut self) {
+        for write in std::mem::take(&mut self.unsynced) {
+            match write.written {
+                Some(size) => self.regain(write.position, write.position.saturating_add(size)),
+                None => self.regain(write.position, u64::MAX),
+            }
+        }
+    }
+
+    /// As Linux does: the pages are clean now, the disk never had them, and the next sync succeeds.
+    pub(super) fn fail_sync(&mut self) {
+        for write in std::mem::take(&mut self.unsynced) {
+            let mut on_disk = write.replaced;
+            on_disk.resize(usize::try_from(write.written.unwrap_or(0)).unwrap_or(0), 0);
+            if !on_disk.is_empty() {
+                self.lost.push(Lost { position: write.position, on_disk });
+            }
+        }
+    }
+
+    /// The disk has this range after all, or it is no more.
+    fn regain(&mut self, start: u64, end: u64) {
+        for lost in std::mem::take(&mut self.lost) {
+            let (from, to) = (lost.position, lost.position.saturating_add(lost.on_disk.len() as u64));
+            for (position, stop) in [(from, to.min(start)), (from.max(end), to)] {
+                if position < stop {
+                    let kept = lost.on_disk.get((position - from) as usize..(stop - from) as usize);
+                    self.lost.push(Lost { position, on_disk: kept.unwrap_or_default().to_vec() });
+                }
+            }
+        }
+    }
 }
 
 /// One change of a directory's names since its last sync, with what it replaced.
@@ -160,7 +203,7 @@ impl Tree {
         }
         let file = self.file(at).ok()?;
         let unsynced = file.unsynced.iter().map(|write| write.position);
-        let lost = file.lost.iter().map(|(start, _)| *start);
+        let lost = file.lost.iter().map(|lost| lost.position);
         Some(unsynced.chain(lost).min().unwrap_or(u64::MAX).min(file.content.len() as u64))
     }
 

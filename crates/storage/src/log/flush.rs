@@ -12,7 +12,7 @@ use crate::checkpoint::{self, LEADER_EPOCH};
 use crate::error::{At, Error, Result, if_room};
 use crate::names::SNAPSHOT;
 use crate::partition_metadata;
-use crate::segment::Segment;
+use crate::segment::{Segment, rewrite};
 
 /// How far a plan reaches. Given back to the log when the plan is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,13 +127,16 @@ impl Log {
         Ok(FlushPlan { files, directories, to, log_directory: self.place.directory.clone() })
     }
 
-    /// What stands beside the records and was there at the start.
+    /// What stands beside the records and was there at the start. Written again, for a sync may have failed.
     fn add_files_from_before(&self, files: &mut Vec<Arc<dyn File>>) -> Result<()> {
         let snapshots = self.snapshots.iter().map(|offset| self.place.path(*offset, SNAPSHOT));
         let named = [partition_metadata::FILE, LEADER_EPOCH].map(|name| self.place.directory.join(name));
         for path in named.into_iter().chain(snapshots) {
             if self.place.file_system.exists(&path) {
-                files.push(self.place.file_system.open(&path, OpenMode::Read).at(|| path.clone())?);
+                let bytes = self.place.file_system.read(&path).at(|| path.clone())?;
+                let file = self.place.file_system.open(&path, OpenMode::ReadWrite).at(|| path.clone())?;
+                rewrite(&file, &bytes, 0).at(|| path)?;
+                files.push(file);
             }
         }
         Ok(())

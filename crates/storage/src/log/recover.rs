@@ -1,6 +1,6 @@
-//! After an unclean stop: batches past the recovery point are read and checked, the first bad one and all behind
-//! it go, and indexes, epochs, producers and aborted transactions are made from what is left. After a clean stop
-//! only the end is looked for.
+//! After an unclean stop: batches past the recovery point are read, checked and written once more (a sync may have
+//! failed), the first bad one and all behind it go, and indexes, epochs, producers and aborted transactions are made
+//! from what is left. After a clean stop only the end is looked for.
 
 use std::io;
 use std::sync::Arc;
@@ -247,7 +247,7 @@ impl Log {
         let (segment, place) = self.segment(index)?;
         let (base, path) = (segment.base, place.path(segment.base, LOG));
         let file = Arc::clone(segment.file(place)?);
-        let mut window = if verify { Window::whole() } else { Window::headers() };
+        let mut window = if verify { Window::rewriting() } else { Window::headers() };
         let mut scan = Scan { file: &file, window: &mut window, end: size.into(), verify };
         let mut position = u64::from(from);
         loop {

@@ -10,7 +10,7 @@ mod transaction_index;
 
 pub(crate) use index::OffsetIndex;
 pub(crate) use place::Place;
-pub(crate) use scan::{Judged, Scan, Window};
+pub(crate) use scan::{Judged, Scan, Window, rewrite};
 pub(crate) use state::Segment;
 pub(crate) use time_index::TimeIndex;
 pub use transaction_index::AbortedTransaction;

@@ -1,5 +1,6 @@
 //! Walks the batches of a `.log` file: headers alone, or whole batches with their checksums.
 
+use std::io::{ErrorKind, IoSlice};
 use std::sync::Arc;
 
 use crc_fast::CrcAlgorithm::Crc32IsoHdlc;
@@ -20,11 +21,20 @@ pub(crate) struct Window {
     /// Bytes of `bytes` that are the file's.
     filled: usize,
     size: usize,
+    /// Everything read is written once more, see `Window::rewriting`.
+    rewrites: bool,
 }
 
 impl Window {
     pub(crate) fn whole() -> Window {
-        Window { bytes: Vec::new(), start: 0, filled: 0, size: WHOLE }
+        Window { bytes: Vec::new(), start: 0, filled: 0, size: WHOLE, rewrites: false }
+    }
+
+    /// Whole batches, each byte written again where it lies. After a sync that failed the system takes pages for
+    /// clean that the disk never had: what the next process reads is in memory alone, and no sync of its own would
+    /// make it last.
+    pub(crate) fn rewriting() -> Window {
+        Window { rewrites: true, ..Window::whole() }
     }
 
     pub(crate) fn headers() -> Window {
@@ -50,9 +60,20 @@ impl Window {
             }
             self.filled = file.read_at(self.bytes.get_mut(..wanted).unwrap_or_default(), position)?;
             self.start = position;
+            if self.rewrites && !is_planted(Planted::RecoveredUnwritten) {
+                rewrite(file, self.bytes.get(..self.filled).unwrap_or_default(), position)?;
+            }
         }
         let skip = usize::try_from(position - self.start).unwrap_or(usize::MAX);
         Ok(self.bytes.get(skip..self.filled).unwrap_or_default())
+    }
+}
+
+/// Writes bytes where they were read. A file system that wants new room for them and has none leaves them as they are.
+pub(crate) fn rewrite(file: &Arc<dyn File>, bytes: &[u8], position: u64) -> std::io::Result<()> {
+    match file.write_at(&mut [IoSlice::new(bytes)], position) {
+        Err(error) if error.kind() == ErrorKind::StorageFull => Ok(()),
+        written => written,
     }
 }
 
