@@ -17,6 +17,10 @@ fn check(before: &MetadataImage, after: &MetadataImage) {
         let name = format!("{}-{index}: {partition:?}", topic.name);
         assert!(partition.in_sync_replicas.iter().all(|id| partition.replicas.contains(id)), "{name}");
         assert!(elr || !partition.in_sync_replicas.is_empty(), "{name}");
+        let known =
+            [&partition.in_sync_replicas, &partition.eligible_leader_replicas, &partition.last_known_elr];
+        let old = before.topics.partition(topic.id, index);
+        assert!(known.iter().any(|ids| !ids.is_empty()), "nobody will lead {name}, which was {old:?}");
         assert_eq!(partition.directories.len(), partition.replicas.len(), "{name}");
         if partition.leader >= 0 {
             assert!(partition.in_sync_replicas.contains(&partition.leader), "{name}");
@@ -93,7 +97,7 @@ fn reassign(node: &mut Harness) {
 
 fn step(node: &mut Harness, number: u64) {
     let id = 1 + node.random.below(5) as i32;
-    match node.random.below(12) {
+    match node.random.below(13) {
         0 => {
             let topic = create_topics_request::CreatableTopic {
                 name: Str::from(format!("t{number}")),
@@ -118,7 +122,11 @@ fn step(node: &mut Harness, number: u64) {
         }
         6 => {
             node.now_ms += 9000;
-            let request = node.registration(id);
+            let mut request = node.registration(id);
+            if node.random.one_in(2) {
+                request.previous_broker_epoch =
+                    node.controller.image().cluster.broker(id).map_or(-1, |broker| broker.epoch);
+            }
             node.run(|controller, context| controller.register_broker(&request, 4, context));
         }
         7 => {
@@ -128,6 +136,10 @@ fn step(node: &mut Harness, number: u64) {
         }
         8 | 9 => alter_partition(node),
         10 => reassign(node),
+        11 => {
+            let level = node.random.below(2) as i16;
+            node.set_level("eligible.leader.replicas.version", level);
+        }
         _ => {
             let task = if node.random.one_in(2) { Task::BalanceLeaders } else { Task::UncleanElection };
             let now = node.now_ms;

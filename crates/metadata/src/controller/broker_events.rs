@@ -40,6 +40,14 @@ impl Controller {
         })
     }
 
+    /// As one that was fenced leaves them, but where nobody leads: there it has everything yet.
+    fn leave_led_partitions(&self, broker: i32) -> Vec<MetadataRecord> {
+        self.changes(|topic, index, partition| {
+            let stays = partition.leader == NO_LEADER || !partition.in_sync_replicas.contains(&broker);
+            if stays { None } else { self.leave_one(topic, index, partition, broker) }
+        })
+    }
+
     fn leave_partition(
         &self,
         topic: &Topic,
@@ -79,7 +87,9 @@ impl Controller {
             let mut surroundings = self.surroundings(topic);
             surroundings.returning = Some(broker);
             let election = self.automatic_election(&topic.name);
-            PartitionChange::new(topic.id, index, partition, &surroundings, election).build()
+            let mut change = PartitionChange::new(topic.id, index, partition, &surroundings, election);
+            change.keep_who_is_here();
+            change.build()
         })
     }
 
@@ -93,7 +103,7 @@ impl Controller {
         })
     }
 
-    fn changes(
+    pub(super) fn changes(
         &self,
         mut change: impl FnMut(&Topic, i32, &Partition) -> Option<MetadataRecord>,
     ) -> Vec<MetadataRecord> {
@@ -103,10 +113,10 @@ impl Controller {
 
     /// What a new incarnation's registration takes back of the old one's. `clean`: it stopped in order.
     pub(super) fn undo_incarnation(&self, broker: i32, clean: bool) -> Vec<MetadataRecord> {
-        if self.image().eligible_leader_replicas_enabled() && !clean {
-            self.leave_partitions(broker, Leaving::Unclean, true)
-        } else {
-            self.leave_partitions(broker, Leaving::Fenced, false)
+        match (clean, self.image().eligible_leader_replicas_enabled()) {
+            (true, _) => self.leave_led_partitions(broker),
+            (false, true) => self.leave_partitions(broker, Leaving::Unclean, true),
+            (false, false) => self.leave_partitions(broker, Leaving::Fenced, false),
         }
     }
 

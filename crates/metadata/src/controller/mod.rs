@@ -14,6 +14,7 @@ mod create_topics;
 mod delete_topics;
 mod directories;
 mod elect_leaders;
+mod eligible_level;
 mod error;
 mod heartbeat;
 mod list_reassignments;

@@ -92,8 +92,8 @@ impl Controller {
                 continue;
             }
             proposed.insert(update.feature.detached(), level);
-            if name == ELIGIBLE_LEADER_REPLICAS_VERSION && level > 0 {
-                records.extend(self.before_eligible_leader_replicas());
+            if name == ELIGIBLE_LEADER_REPLICAS_VERSION {
+                records.extend(self.before_eligible_level(level));
             }
             records.push(level_record(name, level));
         }
@@ -211,6 +211,19 @@ impl Controller {
             }
         }
         None
+    }
+
+    fn before_eligible_level(&self, level: i16) -> Vec<MetadataRecord> {
+        match (self.image().eligible_leader_replicas_enabled(), level) {
+            (true, 0) => self.before_level_without_eligible(),
+            (false, 0) => Vec::new(),
+            (true, _) => self.before_eligible_leader_replicas(),
+            (false, _) => {
+                let mut records = self.before_eligible_leader_replicas();
+                records.extend(self.before_level_with_eligible());
+                records
+            }
+        }
     }
 
     /// min.insync.replicas must stand for the whole cluster, and for no single broker.

@@ -156,6 +156,21 @@ impl Harness {
         self.run(|controller, context| controller.broker_heartbeat(&request, context))
     }
 
+    /// Raises or lowers a feature, or leaves it as it is.
+    pub fn set_level(&mut self, feature: &str, level: i16) -> Vec<String> {
+        let present = self.controller.image().feature_level(feature);
+        let update = update_features_request::FeatureUpdateKey {
+            feature: Str::from(feature),
+            max_version_level: level,
+            upgrade_type: if level < present { 2 } else { 1 },
+            ..Default::default()
+        };
+        let request = UpdateFeaturesRequest { feature_updates: vec![update], ..Default::default() };
+        let (lines, reply) = self.run(|controller, _| controller.update_features(&request, 2));
+        assert_eq!(reply.response.error_code, 0);
+        lines
+    }
+
     pub fn create(
         &mut self,
         topics: Vec<create_topics_request::CreatableTopic>,
