@@ -6,7 +6,7 @@ use types::Uuid;
 
 use super::placement::{Usable, place};
 use super::{ApiError, Context, Controller};
-use crate::image::{Broker, LeaderRecoveryState, MIGRATING, UNASSIGNED};
+use crate::image::{Broker, LeaderRecoveryState, UNASSIGNED};
 
 fn refuse(message: impl Into<String>) -> ApiError {
     ApiError::new(ErrorCode::InvalidReplicaAssignment, message)
@@ -86,12 +86,10 @@ impl Controller {
     /// A partition's first record: the first active replica leads, all active ones are in sync.
     pub(super) fn new_partition(&self, topic_id: Uuid, index: i32, replicas: &[i32]) -> MetadataRecord {
         let in_sync = self.active_of(replicas);
-        let directories_supported = self.metadata_version().supports_directories();
-        let directory = |id: &i32| match self.image().cluster.broker(*id) {
-            _ if !directories_supported => MIGRATING,
-            Some(broker) => Broker::default_directory(broker),
-            None => UNASSIGNED,
-        };
+        // the record has no room for them below
+        let with_directories = if self.metadata_version().supports_directories() { replicas } else { &[] };
+        let directory =
+            |id: &i32| self.image().cluster.broker(*id).map_or(UNASSIGNED, Broker::default_directory);
         MetadataRecord::Partition(PartitionRecord {
             partition_id: index,
             topic_id,
@@ -103,7 +101,7 @@ impl Controller {
             leader_recovery_state: LeaderRecoveryState::Recovered as i8,
             leader_epoch: 0,
             partition_epoch: 0,
-            directories: replicas.iter().map(directory).collect(),
+            directories: with_directories.iter().map(directory).collect(),
             eligible_leader_replicas: None,
             last_known_elr: None,
         })

@@ -104,7 +104,11 @@ impl Harness {
     }
 
     pub fn activate(&mut self) -> Vec<String> {
-        let bootstrap = bootstrap_records(MetadataVersion::LATEST_PRODUCTION);
+        self.activate_at(MetadataVersion::LATEST_PRODUCTION)
+    }
+
+    pub fn activate_at(&mut self, version: MetadataVersion) -> Vec<String> {
+        let bootstrap = bootstrap_records(version);
         let outcome = self.controller.activate(&bootstrap).unwrap();
         self.apply(outcome).0
     }
