@@ -124,6 +124,8 @@ pub struct Model {
     pub nodes: usize,
     /// Log directories of each.
     pub directories: usize,
+    /// The controller is told in which of them a replica is.
+    pub records_directories: bool,
     /// No disk loses anything in this run: what was acknowledged by all in-sync replicas is there for ever. In a run
     /// of one node losses are counted instead.
     pub is_strict: bool,

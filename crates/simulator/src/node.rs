@@ -37,6 +37,7 @@ pub struct Cluster {
     pub nodes: usize,
     /// The configuration names the voters; else they were given when the directories were formatted.
     pub names_voters: bool,
+    pub metadata_version: MetadataVersion,
     /// `eligible.leader.replicas.version` at the beginning.
     pub eligible_leaders: i16,
     /// Logs of a directory that a stop syncs one by one.
@@ -151,7 +152,7 @@ impl Machine {
         cluster: &Cluster,
     ) -> Machine {
         let paths: Vec<PathBuf> = (0..directories).map(directory_path).collect();
-        let version = MetadataVersion::LATEST_PRODUCTION;
+        let version = cluster.metadata_version;
         let named: Vec<(PathBuf, Uuid)> =
             paths.iter().enumerate().map(|(at, path)| (path.clone(), directory_id(index, at))).collect();
         let options = FormatOptions {

@@ -138,7 +138,8 @@ impl World {
         for &machine in &reign.replicas {
             let places = self.directories_with(machine, &id, name);
             let recorded = reign.directories.get(&machine).copied().flatten();
-            if places.len() != 1 || recorded != places.first().copied() {
+            let is_elsewhere = self.model.records_directories && recorded != places.first().copied();
+            if places.len() != 1 || is_elsewhere {
                 let text = format!(
                     "{name} is in directories {places:?} of machine {machine}, {recorded:?} is on record"
                 );

@@ -1,6 +1,7 @@
 //! One seed from its beginning to its end: the node and its clients drawn, the two phases, the last looks.
 
 use broker::config::Settings;
+use metadata::features::MetadataVersion;
 use platform::Random;
 use platform::memory::MemoryFileSystem;
 
@@ -26,6 +27,8 @@ pub const PRODUCING: u64 = 7 * SECOND;
 const SETTLED: u64 = 8 * SECOND;
 /// Requests that take longer when nothing is wrong have been forgotten.
 const ANSWER_MAX: u64 = 8 * SECOND;
+/// 3.7-IV1, the last one.
+const WITHOUT_DIRECTORIES: MetadataVersion = MetadataVersion(16);
 
 #[derive(Clone, Debug, Default)]
 pub struct Options {
@@ -64,10 +67,13 @@ pub fn run(options: Options) -> Report {
     let disks: Vec<u64> = (0..nodes).map(|_| random.next_u64()).collect();
     let settings = settings(&mut random, nodes);
     let may_name = nodes > 1 && nodes <= VOTERS_MAX;
+    let metadata_version = metadata_version(options.seed, nodes, directories);
+    let records_directories = metadata_version.supports_directories();
     let cluster = Cluster {
         nodes,
+        metadata_version,
         names_voters: may_name && random.one_in(2),
-        eligible_leaders: if nodes > 1 && random.one_in(4) { 0 } else { 1 },
+        eligible_leaders: if nodes > 1 && random.one_in(4) || !records_directories { 0 } else { 1 },
         logs_synced_alone: [0, 1, 3, 16][random.below(4) as usize],
         settings,
     };
@@ -81,10 +87,12 @@ pub fn run(options: Options) -> Report {
     if world.tells_path.is_some() {
         world.machines.iter().for_each(|machine| machine.files.start_trace());
     }
-    let gentle = nodes > 1 && random.one_in(2);
+    // of a directory that fails the controller cannot be told where none are on record
+    let gentle = nodes > 1 && random.one_in(2) || !records_directories;
     (world.model.is_cluster, world.model.is_strict) = (nodes > 1, gentle);
     world.coverage.is_cluster = nodes > 1;
     (world.model.nodes, world.model.directories) = (nodes, directories);
+    world.model.records_directories = records_directories;
     world.model.images.is_alone = nodes == 1;
     let calm = (8 + random.below(10)) * SECOND;
     for machine in 0..nodes {
@@ -129,6 +137,16 @@ fn plan_more(world: &mut World, random: &mut Random, calm: u64) {
     }
     world.plan(calm + PRODUCING, Happening::ProducingEnds);
     world.plan(calm + if nodes > 1 { CALM_TOGETHER } else { CALM }, Happening::End);
+}
+
+/// Of some runs with moves one at which nobody has on record where a replica is. A draw of its own: the others stay as
+/// they are.
+fn metadata_version(seed: u64, nodes: usize, directories: usize) -> MetadataVersion {
+    let mut random = Random::new(seed ^ 0x0d1d_0000_0000_0000);
+    match nodes > 1 && directories > 1 && random.one_in(8) {
+        true => WITHOUT_DIRECTORIES,
+        false => MetadataVersion::LATEST_PRODUCTION,
+    }
 }
 
 fn settings(random: &mut Random, nodes: usize) -> Settings {

@@ -1,7 +1,7 @@
 //! Somebody who looks after the quorum: asks who votes, takes voters out and in again, and raises and lowers the levels of
 //! features, while everything else goes on.
 
-use metadata::features::{ELIGIBLE_LEADER_REPLICAS_VERSION as KEPT, FEATURES};
+use metadata::features::{ELIGIBLE_LEADER_REPLICAS_VERSION, FEATURES};
 use protocol::messages::add_raft_voter_request::Listener;
 use protocol::messages::describe_quorum_request::TopicData;
 use protocol::messages::describe_quorum_response::ReplicaState;
@@ -21,8 +21,6 @@ const METADATA_VERSION: &str = "metadata.version";
 const KRAFT_VERSION: &str = "kraft.version";
 /// Between them nothing has to be written anew.
 const METADATA_LEVELS: [i16; 2] = [30, 31];
-
-// KEPT is as it was drawn: where it changes while somewhere nobody is in sync, nobody leads there again
 
 type Replica = (i32, Uuid);
 
@@ -91,14 +89,18 @@ impl Steward {
     }
 
     fn change_level(&mut self, api: &mut Api<'_>) {
-        let others: Vec<_> = FEATURES.iter().filter(|feature| feature.name != KEPT).collect();
-        let drawn = api.random.below(others.len() as u64 + 2) as usize;
-        let (name, level) = match others.get(drawn) {
+        let drawn = api.random.below(FEATURES.len() as u64 + 2) as usize;
+        let (name, level) = match FEATURES.get(drawn) {
             Some(feature) => (feature.name, api.random.below(feature.max as u64 + 1) as i16),
-            None if drawn == others.len() => (KRAFT_VERSION, 1),
+            None if drawn == FEATURES.len() => (KRAFT_VERSION, 1),
+            // the run's other parts count on it
+            None if !api.model.records_directories => return self.describe(api),
             None => (METADATA_VERSION, METADATA_LEVELS[api.random.below(2) as usize]),
         };
         api.tell(|| format!("{name} to {level}"));
+        if (name, level) == (ELIGIBLE_LEADER_REPLICAS_VERSION, 0) {
+            api.model.survival.unprotect();
+        }
         // one of them is right
         let upgrade_type = 1 + api.random.below(2) as i8;
         let update = FeatureUpdateKey {
