@@ -101,8 +101,8 @@ impl World {
         if is_quiet {
             let found = self.model.pauses.end(self.now, &self.model.reigns);
             self.model.violations.extend(found.err());
-            let longest = self.model.pauses.longest_ms();
-            self.tell(|| format!("the longest pause of a partition was {longest} ms"));
+            let (longest, whose) = self.model.pauses.longest();
+            self.tell(|| format!("the longest pause of a partition, {whose:?}, was {longest} ms"));
             self.plan(AFTERWARDS, Happening::ProducingEnds);
             self.plan(AFTERWARDS + CALM_TOGETHER - PRODUCING, Happening::End);
         }

@@ -348,7 +348,11 @@ impl Program for Producer {
         if !self.connected {
             self.connected = true;
             let waiting = self.lanes.iter().filter(|(_, lane)| !lane.queue.is_empty());
-            let waiting: Vec<TopicIdPartition> = waiting.map(|(id, _)| *id).collect();
+            let mut waiting: Vec<TopicIdPartition> = waiting.map(|(id, _)| *id).collect();
+            // one may lead all that there is, and nobody else is of use
+            if waiting.is_empty() && self.is_calm {
+                waiting.extend(self.lanes.keys());
+            }
             api.connect_to_leader(&waiting);
         }
         if self.idempotent && self.identity.is_none() {
