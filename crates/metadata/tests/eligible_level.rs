@@ -1,4 +1,4 @@
-//! `eligible.leader.replicas.version` changes while nobody is in sync: whoever has what is committed leads when it is
+//! `eligible.leader.replicas.version` or `min.insync.replicas` changes while nobody is in sync: whoever has what is committed leads when it is
 //! back. Apache Kafka 4.3.1 (a controller and two brokers, each change tried with brokers that stopped in order and with
 //! brokers that were killed) has no leader after a change to 0, nor after one to 1 where the last in sync was killed.
 
@@ -123,6 +123,36 @@ fn who_was_in_sync_last_leads_above() {
         );
         assert_eq!(comes_back(&mut node, 3, clean), [""; 0]);
         assert_eq!(comes_back(&mut node, 2, clean), expected, "{clean}");
+    }
+}
+
+#[test]
+fn who_is_eligible_is_in_sync_by_another_minimum() {
+    use protocol::messages::IncrementalAlterConfigsRequest;
+    use protocol::messages::incremental_alter_configs_request::*;
+    for (resource_type, resource_name) in [(2, "t"), (4, "")] {
+        let mut node = without_brokers(1);
+        let config = AlterableConfig {
+            name: "min.insync.replicas".into(),
+            config_operation: 0,
+            value: Some("3".into()),
+        };
+        let resource = AlterConfigsResource {
+            resource_type,
+            resource_name: resource_name.into(),
+            configs: vec![config],
+        };
+        let request = IncrementalAlterConfigsRequest { resources: vec![resource], validate_only: false };
+        let (lines, _) = node.run(|controller, _| controller.incremental_alter_configs(&request, false));
+        assert_eq!(
+            lines,
+            [
+                format!("Config {resource_type}/{resource_name} min.insync.replicas=3"),
+                "PartitionChange t-0 isr=[2, 3] elr=[]".to_owned(),
+                format!("ClearElr {resource_name}"),
+            ]
+        );
+        assert_eq!(is_unfenced(&mut node, 3), ["PartitionChange t-0 isr=[3] elr=[2] leader=3"]);
     }
 }
 

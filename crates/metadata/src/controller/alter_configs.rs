@@ -203,6 +203,7 @@ impl Controller {
         batch.records.extend(records);
         if clear_elr && self.image().eligible_leader_replicas_enabled() {
             let topic_name = if scope == Scope::Topic { resource.name.clone() } else { Str::default() };
+            batch.clear_elr.extend(self.before_eligible_are_forgotten(&topic_name));
             let record = MetadataRecord::ClearElr(ClearElrRecord { topic_name });
             batch.clear_elr.push(record);
         }

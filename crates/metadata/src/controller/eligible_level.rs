@@ -1,6 +1,6 @@
-//! What a change of `eligible.leader.replicas.version` does to partitions without anybody in sync (KIP-966). Kafka 4.3.1
-//! leaves those without a leader until an unclean election: at level 0 it elects out of the in-sync set alone, and what
-//! is eligible is not looked at any more.
+//! What a change of `eligible.leader.replicas.version`, or of `min.insync.replicas`, does to partitions without anybody in
+//! sync (KIP-966). Kafka 4.3.1 leaves those without a leader until an unclean election: at level 0 it elects out of the
+//! in-sync set alone, and who is eligible by another `min.insync.replicas` is forgotten.
 
 use protocol::Str;
 use protocol::records::metadata::{ClearElrRecord, MetadataRecord, PartitionChangeRecord};
@@ -14,15 +14,23 @@ fn has_eligible(partition: &Partition) -> bool {
 }
 
 impl Controller {
-    /// To level 0, where the in-sync set keeps its last member. Those who are eligible have everything that is committed:
-    /// they are in sync from now on, or, with none of them left, who led last is, as it would have been at level 0. Who
-    /// is eligible elsewhere is forgotten: nobody would know at level 1 whether it still is.
+    /// To level 0, where the in-sync set keeps its last member. Who is eligible where others are in sync is forgotten:
+    /// nobody would know at level 1 whether it still is.
     pub(super) fn before_level_without_eligible(&self) -> Vec<MetadataRecord> {
-        let mut records = self.changes(|topic, index, partition| self.put_in_sync(topic, index, partition));
+        let mut records = self.before_eligible_are_forgotten("");
         if self.image().topics.partitions().any(|(_, _, partition)| has_eligible(partition)) {
             records.push(MetadataRecord::ClearElr(ClearElrRecord { topic_name: Str::default() }));
         }
         records
+    }
+
+    /// Those who are eligible have everything that is committed: they are in sync from now on where nobody is, or, with none
+    /// of them left, who led last is, as it would have been at level 0. No name: of all topics.
+    pub(super) fn before_eligible_are_forgotten(&self, topic_name: &str) -> Vec<MetadataRecord> {
+        self.changes(|topic, index, partition| {
+            let concerned = topic_name.is_empty() || *topic.name == *topic_name;
+            if concerned { self.put_in_sync(topic, index, partition) } else { None }
+        })
     }
 
     fn put_in_sync(&self, topic: &Topic, index: i32, partition: &Partition) -> Option<MetadataRecord> {
