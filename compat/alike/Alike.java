@@ -58,7 +58,9 @@ public final class Alike {
 
     private static String error(Throwable e) {
         while ((e instanceof ExecutionException || e instanceof CompletionException) && e.getCause() != null) e = e.getCause();
-        return e.getClass().getSimpleName() + ": " + e.getMessage();
+        // which node is asked is not what is compared
+        String message = e.getMessage() == null ? null : e.getMessage().replaceAll("Local controller \\d+", "Local controller N");
+        return e.getClass().getSimpleName() + ": " + message;
     }
 
     private String plain(String text) {
@@ -440,7 +442,8 @@ public final class Alike {
         Thread.sleep(2000);
         row("cluster without 3", () -> get(admin.describeCluster(new DescribeClusterOptions().includeFencedBrokers(true)).nodes())
             .stream().map(node -> node.id() + " fenced " + node.isFenced()).sorted().toList());
-        row("quorum without 3", this::quorum);
+        // a leader elected after it has gone has never heard of it
+        row("quorum without 3", () -> quorum().replaceAll("3/true/\\w+/\\w+/\\w+", "3"));
         describe("assigned", "moved", "single");
         create("on the dead one", new NewTopic("onthree", assigned(List.of(List.of(3, 1)))));
         create("on the dead one alone", new NewTopic("onlythree", assigned(List.of(List.of(3)))));
