@@ -34,13 +34,15 @@ impl World {
         if death == Death::PowerLoss {
             self.note_durable(machine);
         }
+        // a move out of a directory that has failed is given up
+        let keeps_moves = death == Death::Kill && !self.machines[machine].disk_failed();
         self.machines[machine].node = None;
         match death {
             Death::Kill => self.files(machine).kill(),
             Death::Stop if self.draws.faults.one_in(2) => self.files(machine).kill(),
             _ => self.files(machine).crash(),
         }
-        if death != Death::Kill {
+        if !keeps_moves {
             self.model.moves.forget(machine);
         }
         if death == Death::PowerLoss {
