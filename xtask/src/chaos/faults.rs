@@ -98,6 +98,8 @@ pub struct Storm {
 }
 
 const TICK: Duration = Duration::from_millis(50);
+/// A move back that the cluster cannot decide now.
+const ASKED_AGAIN_AFTER: Duration = Duration::from_millis(500);
 
 impl Storm {
     pub fn new(dice: Random, weather: Weather) -> Storm {
@@ -139,6 +141,15 @@ impl Storm {
         while let Some(at) =
             self.active.iter().position(is_soon).or_else(|| self.active.iter().position(is_over))
         {
+            // some of its nodes may be away for as long as others' ends are waited for
+            let others_wait = self.active.iter().any(|one| one.kind.is_hard());
+            if let Active { end: Undo::MoveBack(back), until, .. } = &mut self.active[at]
+                && others_wait
+                && !back.ask(cluster)?
+            {
+                *until = now + ASKED_AGAIN_AFTER;
+                continue;
+            }
             let over = self.active.swap_remove(at);
             let (kind, node) = (over.kind, over.node);
             end(over, cluster).with_context(|| format!("the end of {kind:?} at node {node}"))?;
