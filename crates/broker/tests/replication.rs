@@ -4,6 +4,8 @@
 mod cluster;
 mod support;
 
+use std::path::PathBuf;
+
 use broker::config::Settings;
 use broker::event::ConnectionId;
 use bytes::Bytes;
@@ -608,6 +610,30 @@ fn what_is_on_the_disk_is_cut_too_and_stays_cut_after_a_crash() {
         let reader = cluster.connect(1, 0);
         assert_eq!(texts(fetch(&mut cluster, reader, 0, -1).2), "a b c");
     }
+}
+
+#[test]
+fn a_damaged_log_that_is_to_be_cut_fails_for_itself_alone() {
+    let mut cluster = Cluster::new(2, 1);
+    let (topic, other) =
+        (cluster.create_topic("t", &[1, 2], &[]), cluster.create_topic("other", &[1, 2], &[]));
+    let client = cluster.connect(1, 0);
+    assert_eq!(produce(&mut cluster, client, &["a"], -1), (ErrorCode::None, 0));
+    cluster.pass(600);
+    cluster.kill(2, false);
+    for offset in 1..200 {
+        assert_eq!(produce(&mut cluster, client, &["x"], 1), (ErrorCode::None, offset));
+    }
+    let path = PathBuf::from(cluster::DIRECTORIES[0]).join("t-0/00000000000000000000.log");
+    // no batch is that short
+    cluster.nodes[&1].files.rot(&path, 8, &[0; 4]).unwrap();
+    cluster.start(2);
+    cluster.elect(topic, 2, &[2]);
+    let client = cluster.connect(2, 0);
+    assert_eq!(produce(&mut cluster, client, &["b"], -1), (ErrorCode::None, 1));
+    cluster.pass(5000);
+    assert!(cluster.log.iter().any(|(node, line)| *node == 1 && line.contains("t-0: not cut to 1")));
+    assert_eq!((cluster.in_sync(topic), cluster.in_sync(other)), (vec![2], vec![1, 2]), "{:?}", cluster.log);
 }
 
 #[test]

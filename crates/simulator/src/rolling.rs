@@ -82,8 +82,12 @@ impl World {
     fn is_over(&mut self, turn: &Turn, is_quiet: bool) -> bool {
         let machine = turn.machine;
         let is_new = self.machines[machine].lives > turn.life && self.machines[machine].serves();
-        let mut its = self.model.reigns.values().filter(|reign| reign.replicas.contains(&machine));
-        if is_new && its.all(|reign| reign.leader.is_some() && reign.in_sync.contains(&machine)) {
+        // a replica of a damaged log is not in sync until somebody repairs it
+        let mut its =
+            self.model.reigns.iter().filter(|(id, reign)| {
+                reign.replicas.contains(&machine) && !self.model.is_damaged(id.topic_id)
+            });
+        if is_new && its.all(|(_, reign)| reign.leader.is_some() && reign.in_sync.contains(&machine)) {
             let took = (self.now - turn.since) / 1000;
             self.tell(|| format!("node {machine} is back everywhere after {took} ms"));
             return true;

@@ -209,6 +209,7 @@ impl World {
         while !self.is_over && self.model.violations.is_empty() {
             let Some((at, what)) = self.scheduler.next() else { return };
             self.now = self.now.max(at);
+            self.model.survival.now = self.now;
             self.events += 1;
             self.trace.note(at);
             self.happen(what);

@@ -8,7 +8,7 @@ use platform::Random;
 use protocol::{Records, Request, Response};
 use replication::fetcher::{Asked, Delivery, Fetcher, FetcherSettings, Position};
 use replication::{LocalEpochEnd, truncation_offset};
-use storage::AppendError;
+use storage::{AppendError, ReadError};
 use types::{LeaderEpoch, NodeId, Offset};
 
 use super::begin_anew::begins_within;
@@ -356,9 +356,15 @@ impl Shard {
             (partition.log.0.recovery_point(), partition.replica.high_watermark());
         partition.fetch_from = Offset::ZERO;
         let cut = partition.log.0.truncate_to(offset, turn.now.wall_ms);
-        if let Err(error) = cut {
-            let reason = error.to_string();
-            return self.fail_directory_of(turn, slot, reason);
+        match cut {
+            Ok(_) => {}
+            // nothing was cut: this replica alone stays behind
+            Err(ReadError::Corrupt(reason)) => {
+                let text = format!("{}: not cut to {offset}: {reason}", partition.name());
+                turn.log(Level::Error, text);
+                return self.retry_later(turn, slot);
+            }
+            Err(error) => return self.fail_directory_of(turn, slot, error.to_string()),
         }
         let now = partition.log.log_end_offset();
         if now < end {

@@ -244,7 +244,7 @@ impl Producer {
                 match found {
                     Some(at) => {
                         let (id, number) = batches.swap_remove(at);
-                        self.on_answer(api, id, number, answer);
+                        self.on_answer(api, id, number, answer, reply.sent_at);
                     }
                     None => api.model.violation("a partition in a Produce answer that was not asked for"),
                 }
@@ -261,6 +261,7 @@ impl Producer {
         id: TopicIdPartition,
         number: u32,
         answer: &PartitionProduceResponse,
+        sent_at: u64,
     ) {
         api.saw(ApiKey::Produce, answer.error_code);
         let (code, base) = (ErrorCode::from(answer.error_code), answer.base_offset);
@@ -271,7 +272,7 @@ impl Producer {
             if let Some(lane) = self.lanes.get_mut(&id) {
                 lane.is_known = true;
             }
-            return self.acknowledged(api, id, number, answer.base_offset);
+            return self.acknowledged(api, id, (answer.base_offset, number), sent_at);
         }
         // a batch of an identity given up since
         let Some(lane) = self.lanes.get_mut(&id) else { return };
@@ -310,7 +311,13 @@ impl Producer {
         }
     }
 
-    fn acknowledged(&mut self, api: &mut Api<'_>, id: TopicIdPartition, number: u32, base: i64) {
+    fn acknowledged(
+        &mut self,
+        api: &mut Api<'_>,
+        id: TopicIdPartition,
+        (base, number): (i64, u32),
+        sent_at: u64,
+    ) {
         if !api.model.is_live(id.topic_id) {
             return;
         }
@@ -326,7 +333,7 @@ impl Producer {
         if api.model.is_cluster && self.acks == -1 {
             let nature = api.model.sent[number as usize].nature;
             let promise = (nature.flushed, nature.min_in_sync);
-            api.model.survival.acknowledged(id, base, number, promise);
+            api.model.survival.acknowledged(id, (base, number), promise, sent_at);
         }
         if flushed {
             let log = api.model.log(id);

@@ -3,7 +3,8 @@
 //! where the replicas have changed: unsure are those that crashed since they were last known to be in sync. The controller
 //! takes a killed one, too, for one that has lost records (KIP-966). Without that, at level 0 of
 //! `eligible.leader.replicas.version`, who was in sync last leads again whatever it has lost: there, too, one in sync has to
-//! be sure. Who is down when a partition comes is unsure in it, too: the controller may not know yet. Records that were at risk once are not asked for.
+//! be sure. Who is down when a partition comes is unsure in it, too: the controller may not know yet. Records that were at risk once are not asked for,
+//! be it while their answer was still on its way.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,10 +34,13 @@ struct Promises {
     /// By first offset, the batch's number.
     batches: BTreeMap<i64, u32>,
     unsure: BTreeMap<MachineIndex, Unsure>,
+    /// When records were last at risk.
+    risky_at: Option<u64>,
 }
 
 #[derive(Default)]
 pub struct Survival {
+    pub now: u64,
     partitions: BTreeMap<TopicIdPartition, Promises>,
     is_unprotected: bool,
     /// Crashed, and not ready again: the controller may count them as in sync in partitions that come meanwhile.
@@ -44,19 +48,21 @@ pub struct Survival {
 }
 
 impl Survival {
-    /// acks=all, and no error.
+    /// acks=all, and no error, of a request that was sent then.
     pub fn acknowledged(
         &mut self,
         id: TopicIdPartition,
-        base: i64,
-        number: u32,
+        (base, number): (i64, u32),
         (is_flushed, min_in_sync): (bool, usize),
+        sent_at: u64,
     ) {
         let promises = self.partitions.entry(id).or_default();
         (promises.is_flushed, promises.min_in_sync) = (is_flushed, min_in_sync);
         promises.is_unprotected = self.is_unprotected;
-        promises.batches.insert(base, number);
-        promises.forget_risky();
+        if is_flushed || promises.risky_at.is_none_or(|at| at < sent_at) {
+            promises.batches.insert(base, number);
+        }
+        promises.forget_risky(self.now);
     }
 
     /// From here on the level may be 0.
@@ -64,7 +70,7 @@ impl Survival {
         self.is_unprotected = true;
         for promises in self.partitions.values_mut() {
             promises.is_unprotected = true;
-            promises.forget_risky();
+            promises.forget_risky(self.now);
         }
     }
 
@@ -77,7 +83,7 @@ impl Survival {
             promises.in_sync = reign.in_sync.clone();
             promises.is_unprotected = self.is_unprotected;
             promises.unsure.insert(machine, Unsure::Crashed);
-            promises.forget_risky();
+            promises.forget_risky(self.now);
         }
     }
 
@@ -93,7 +99,7 @@ impl Survival {
         for other in all.filter(concerns) {
             let promises = self.partitions.entry(*other).or_default();
             promises.is_moved = true;
-            promises.forget_risky();
+            promises.forget_risky(self.now);
         }
     }
 
@@ -109,7 +115,7 @@ impl Survival {
         }
         let Some(promises) = self.partitions.get_mut(id) else { return };
         promises.in_sync = reign.in_sync.clone();
-        promises.forget_risky();
+        promises.forget_risky(self.now);
         promises.unsure.retain(|machine, unsure| {
             let is_in = reign.in_sync.contains(machine);
             let is_back = is_in && *unsure == Unsure::Out && !self.down.contains(machine);
@@ -139,11 +145,14 @@ impl Survival {
 }
 
 impl Promises {
-    fn forget_risky(&mut self) {
+    fn forget_risky(&mut self, now: u64) {
         let enough = if self.is_moved { 1 } else { self.min_in_sync.min(self.replicas).max(1) };
         let is_unsure = |machine: &MachineIndex| self.unsure.contains_key(machine);
         let all_unsure = !self.in_sync.is_empty() && self.in_sync.iter().all(is_unsure);
         let is_risky = self.unsure.len() >= enough || self.is_unprotected && all_unsure;
+        if is_risky {
+            self.risky_at = Some(now);
+        }
         if !self.is_flushed && is_risky {
             self.batches.clear();
         }
@@ -168,7 +177,7 @@ mod tests {
         if level == 0 {
             survival.unprotect();
         }
-        survival.acknowledged(id, 5, 1, (flushed, min));
+        survival.acknowledged(id, (5, 1), (flushed, min), 0);
         for event in events {
             match event {
                 Ok(machine) => {
@@ -205,9 +214,26 @@ mod tests {
             for in_sync in [&[0, 1, 2][..], &[1, 2], &[0, 1, 2]] {
                 survival.reign(&id, &reign(in_sync));
             }
-            survival.acknowledged(id, 5, 1, (false, 2));
+            survival.acknowledged(id, (5, 1), (false, 2), 0);
             survival.crashed(1, &[(id, reign(&[0, 1, 2]))].into());
             assert_eq!(survival.missing(&id, 0, |_, _| false), expected);
+        }
+    }
+
+    #[test]
+    fn what_was_at_risk_before_its_answer_came_is_not_promised() {
+        let id = TopicIdPartition { topic_id: Uuid([1; 16]), partition: 0 };
+        for (sent_at, flushed, expected) in
+            [(3, false, None), (5, false, None), (6, false, Some((5, 1))), (3, true, Some((5, 1)))]
+        {
+            let mut survival = Survival { now: 5, ..Survival::default() };
+            survival.crashed(0, &[(id, reign(&[0]))].into());
+            survival.is_back(0);
+            survival.now = 7;
+            survival.reign(&id, &reign(&[1]));
+            survival.reign(&id, &reign(&[1, 0]));
+            survival.acknowledged(id, (5, 1), (flushed, 1), sent_at);
+            assert_eq!(survival.missing(&id, 0, |_, _| false), expected, "{sent_at}");
         }
     }
 
