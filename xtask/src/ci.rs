@@ -8,7 +8,7 @@ use crate::{codegen, tidy};
 
 /// Nodes, and how many of the simulator's first seeds, the same in every run; `cargo xtask sim --first` goes on from there.
 const SIMULATED: [(Option<u64>, u64); 5] =
-    [(None, 1000), (Some(3), 1900), (Some(5), 400), (Some(7), 60), (Some(9), 10)];
+    [(None, 2000), (Some(3), 4200), (Some(5), 400), (Some(7), 60), (Some(9), 10)];
 
 pub fn run() -> Result<()> {
     cargo(&["fmt", "--all", "--check"])?;
