@@ -91,7 +91,11 @@ impl Shard {
         let appended = partition.log.append_as_leader(records, epoch, turn.now, origin);
         let mut appended = match appended {
             Ok(appended) => appended,
-            Err(refused) => {
+            Err(mut refused) => {
+                // told only once it is acknowledged; until then the client is to ask again
+                if refused.appended_below.is_some_and(|below| partition.need_for(acks, below).is_some()) {
+                    refused.error = ErrorCode::NotEnoughReplicasAfterAppend;
+                }
                 let reason = || refused.message.clone().unwrap_or_default();
                 if refused.directory_failed {
                     self.fail_directory_of(turn, slot, reason());

@@ -6,7 +6,7 @@ use platform::Time;
 use protocol::messages::describe_producers_response::ProducerState;
 use protocol::messages::fetch_response::AbortedTransaction;
 use protocol::{ErrorCode, Records};
-use storage::{AppendContext, AppendError, Log, ReadError};
+use storage::{AppendContext, AppendError, Log, ProducerRefusal, ReadError};
 use types::{LeaderEpoch, Offset};
 
 use crate::append::Appended;
@@ -29,11 +29,19 @@ pub(crate) struct AppendRefused {
     pub records: Vec<(i32, String)>,
     /// The disk is the reason: the whole log directory is lost.
     pub directory_failed: bool,
+    /// It had been before, below this offset.
+    pub appended_below: Option<Offset>,
 }
 
 impl From<ErrorCode> for AppendRefused {
     fn from(error: ErrorCode) -> AppendRefused {
-        AppendRefused { error, message: None, records: Vec::new(), directory_failed: false }
+        AppendRefused {
+            error,
+            message: None,
+            records: Vec::new(),
+            directory_failed: false,
+            appended_below: None,
+        }
     }
 }
 
@@ -132,6 +140,10 @@ impl ReplicaLog {
             message: Some(message),
             records,
             directory_failed: matches!(error, AppendError::Storage(error) if error.is_directory_failed()),
+            appended_below: match error {
+                AppendError::Producer(ProducerRefusal::DuplicateSequence { below, .. }) => Some(*below),
+                _ => None,
+            },
         }
     }
 

@@ -269,6 +269,42 @@ fn an_idempotent_producers_sequence_goes_on_with_the_new_leader() {
 }
 
 #[test]
+fn a_batch_from_before_the_last_five_is_known_to_the_new_leader() {
+    // What was sent to the old leader is in its log and not answered; the client goes on with the new one meanwhile.
+    let mut cluster = Cluster::new(3, 1);
+    let topic = cluster.create_topic("t", &[1, 2, 3], &[]);
+    let client = cluster.connect(1, 0);
+    let send = |cluster: &mut Cluster, client, sequence| {
+        let records = batch_of(&["x"], ProducerId(5), ProducerEpoch(0), sequence);
+        let answer = produced(Some(cluster.call(client, 10, produce_request(records, -1, 1000))));
+        (ErrorCode::from(answer.error_code), answer.base_offset)
+    };
+    for sequence in 0..3 {
+        assert_eq!(send(&mut cluster, client, sequence), (ErrorCode::None, i64::from(sequence)));
+    }
+    cluster.kill(1, false);
+    cluster.elect(topic, 2, &[2, 3]);
+    cluster.pass(1000);
+    let client = cluster.connect(2, 0);
+    for sequence in 3..8 {
+        assert_eq!(send(&mut cluster, client, sequence), (ErrorCode::None, i64::from(sequence)));
+    }
+    assert_eq!(send(&mut cluster, client, 3), (ErrorCode::None, 3));
+    assert_eq!(send(&mut cluster, client, 1), (ErrorCode::DuplicateSequenceNumber, -1));
+    // nobody has the next six but the leader: what is below the five of them is not acknowledged
+    cluster.kill(3, false);
+    for sequence in 8..14 {
+        let records = batch_of(&["x"], ProducerId(5), ProducerEpoch(0), sequence);
+        let answer = produced(Some(cluster.call(client, 10, produce_request(records, 1, 1000))));
+        assert_eq!(answer.base_offset, i64::from(sequence));
+    }
+    assert_eq!(send(&mut cluster, client, 8), (ErrorCode::NotEnoughReplicasAfterAppend, -1));
+    cluster.elect(topic, 2, &[2]);
+    cluster.pass(1000);
+    assert_eq!(send(&mut cluster, client, 8), (ErrorCode::DuplicateSequenceNumber, -1));
+}
+
+#[test]
 fn epochs_fence() {
     let mut cluster = Cluster::new(2, 1);
     let topic = cluster.create_topic("t", &[1, 2], &[]);

@@ -46,9 +46,14 @@ fn sequences() {
         ((1, 0, 44, false), 1, Ok((4, false))),
         ((1, 0, 45, false), 1, Ok((5, false))),
         ((1, 0, 46, false), 1, Ok((6, false))),
-        // the first of six is forgotten, the second not yet
-        ((1, 0, 40, false), 2, Err(45)),
+        // of the first of six no more is known than that it was there, of the second where
+        ((1, 0, 40, false), 2, Err(46)),
         ((1, 0, 42, false), 1, Ok((2, true))),
+        ((1, 0, 41, false), 1, Err(46)),
+        // what nobody has seen, and what is not as it was
+        ((1, 0, 39, false), 2, Err(45)),
+        ((1, 0, 41, false), 2, Err(45)),
+        ((1, 0, 43, false), 2, Err(45)),
         ((1, 1, 47, false), 1, Err(45)),
         ((1, 1, 0, false), 1, Ok((7, false))),
         ((1, 0, 46, false), 1, Err(47)),
@@ -66,6 +71,47 @@ fn sequences() {
     {
         assert_eq!(send(&mut log, producer, count), expected, "row {row}");
     }
+}
+
+/// Where the state begins anew, nothing from before is said to have been there.
+#[test]
+fn a_batch_is_an_old_duplicate_only_where_the_log_is_known_to_have_had_it() {
+    let system = system();
+    let mut log = create(&system, &LogConfig { producer_id_expiration_ms: 100, ..config() });
+    let send_each = |log: &mut Log, sequences: std::ops::Range<i32>| {
+        for sequence in sequences {
+            send(log, (1, 0, sequence, false), 1).unwrap();
+        }
+    };
+    send_each(&mut log, 0..20);
+    assert_eq!(send(&mut log, (1, 0, 0, false), 1), Err(46));
+    // cut by a new leader, and written by it: as it was
+    log.truncate_to(Offset(12), 0).unwrap();
+    assert_eq!(send(&mut log, (1, 0, 13, false), 1), Err(45));
+    send_each(&mut log, 12..20);
+    assert_eq!(send(&mut log, (1, 0, 13, false), 1), Err(46));
+    log.close(0).unwrap();
+    drop(log);
+    // the snapshot knows the last batch alone
+    let (mut log, _) = reopen(&system, &config(), Offset(20), true);
+    assert_eq!(send(&mut log, (1, 0, 13, false), 1), Err(45));
+    send_each(&mut log, 20..26);
+    assert_eq!(send(&mut log, (1, 0, 18, false), 1), Err(45));
+    assert_eq!(send(&mut log, (1, 0, 19, false), 1), Err(46));
+    assert_eq!(send(&mut log, (1, 0, 19, false), 2), Err(46));
+    // begun again after a gap that nobody can explain
+    log.expire_producers(i64::MAX);
+    send_each(&mut log, 30..37);
+    assert_eq!(send(&mut log, (1, 0, 25, false), 1), Err(45));
+    assert_eq!(send(&mut log, (1, 0, 30, false), 1), Err(46));
+    // sequences begin again at 0
+    assert_eq!(send(&mut log, (2, 0, i32::MAX - 3, false), 2), Ok((33, false)));
+    for sequence in [i32::MAX - 1, i32::MAX, 0, 1, 2, 3] {
+        send(&mut log, (2, 0, sequence, false), 1).unwrap();
+    }
+    assert_eq!(send(&mut log, (2, 0, i32::MAX - 3, false), 2), Err(46));
+    assert_eq!(send(&mut log, (2, 0, i32::MAX - 1, false), 1), Err(46));
+    assert_eq!(send(&mut log, (2, 0, i32::MAX - 4, false), 1), Err(45));
 }
 
 #[test]

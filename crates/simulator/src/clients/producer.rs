@@ -283,6 +283,10 @@ impl Producer {
         }
         match ErrorCode::from(answer.error_code) {
             ErrorCode::OutOfOrderSequenceNumber if at > 0 => lane.queue[at].in_flight = false,
+            // it is in the log, nobody knows where
+            ErrorCode::DuplicateSequenceNumber => {
+                lane.queue.remove(at);
+            }
             ErrorCode::OutOfOrderSequenceNumber => {
                 let sent = &api.model.sent[number as usize];
                 let (loses, place) = (sent.nature.loses_old, sent.producer.map_or(0, |(_, place)| place));

@@ -5,6 +5,8 @@ use types::{Offset, ProducerEpoch};
 
 /// Batches kept for recognizing retries: as many as a client may have in flight.
 const BATCHES: usize = 5;
+/// Counted no further: half of all sequences, so that before and after are told apart.
+const UNBROKEN_MAX: u32 = 1 << 30;
 
 /// A batch that was appended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,6 +36,8 @@ pub struct ProducerEntry {
     pub current_transaction_first_offset: Option<Offset>,
     batches: [BatchMetadata; BATCHES],
     count: u8,
+    /// How many sequences up to the last one the log has had one after the other, as far as is known.
+    unbroken: u32,
 }
 
 impl Default for ProducerEntry {
@@ -46,6 +50,7 @@ impl Default for ProducerEntry {
             current_transaction_first_offset: None,
             batches: [BatchMetadata::default(); BATCHES],
             count: 0,
+            unbroken: 0,
         }
     }
 }
@@ -83,6 +88,19 @@ impl ProducerEntry {
         self.batches().iter().find(|batch| batch.last_sequence == last && batch.first_sequence() == first)
     }
 
+    /// The log has had this epoch's batch, of which no more is known than that it came before those that are kept:
+    /// below the offset that is given.
+    pub fn had_below(&self, header: &Header<'_>) -> Option<Offset> {
+        let oldest = self.batches().first()?;
+        let up_to_last = |sequence: i32| (self.last_sequence().wrapping_sub(sequence) & i32::MAX) as u32;
+        let behind = up_to_last(header.last_sequence());
+        let length = u32::try_from(header.last_offset_delta()).ok()?.saturating_add(1);
+        let is_known = header.producer_epoch() == self.epoch
+            && behind > up_to_last(oldest.first_sequence())
+            && behind.saturating_add(length) <= self.unbroken;
+        is_known.then(|| oldest.first_offset())
+    }
+
     /// Another epoch begins without batches.
     pub fn set_epoch(&mut self, epoch: ProducerEpoch) {
         if self.epoch != epoch {
@@ -92,6 +110,12 @@ impl ProducerEntry {
     }
 
     pub fn add_batch(&mut self, batch: BatchMetadata) {
+        let length = u32::try_from(batch.offset_delta).unwrap_or(0).saturating_add(1);
+        let follows = self
+            .last_batch()
+            .is_some_and(|last| last.last_sequence.wrapping_add(1) & i32::MAX == batch.first_sequence());
+        let before = if follows { self.unbroken } else { 0 };
+        self.unbroken = before.saturating_add(length).min(UNBROKEN_MAX);
         if usize::from(self.count) == BATCHES {
             self.batches.rotate_left(1);
             self.count -= 1;

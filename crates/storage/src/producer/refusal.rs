@@ -9,6 +9,9 @@ pub enum ProducerRefusal {
     /// OUT_OF_ORDER_SEQUENCE_NUMBER
     #[error("sequence {sequence} of producer {producer_id} does not follow {last}")]
     OutOfOrderSequence { producer_id: ProducerId, offset: Offset, sequence: i32, last: i32 },
+    /// DUPLICATE_SEQUENCE_NUMBER: it was appended, at an offset below this one that is not kept any more.
+    #[error("sequence {sequence} of producer {producer_id} was appended before")]
+    DuplicateSequence { producer_id: ProducerId, sequence: i32, below: Offset },
     /// OUT_OF_ORDER_SEQUENCE_NUMBER
     #[error("sequence {sequence} of producer {producer_id} in the new epoch {epoch}")]
     NewEpochSequence {
@@ -34,6 +37,7 @@ impl ProducerRefusal {
     pub fn error_code(&self) -> i16 {
         match self {
             ProducerRefusal::OutOfOrderSequence { .. } | ProducerRefusal::NewEpochSequence { .. } => 45,
+            ProducerRefusal::DuplicateSequence { .. } => 46,
             ProducerRefusal::Epoch { .. } => 47,
             ProducerRefusal::NotTransactional { .. } => 48,
             ProducerRefusal::CoordinatorEpoch { .. } => 52,
@@ -46,6 +50,10 @@ impl ProducerRefusal {
             ProducerRefusal::OutOfOrderSequence { producer_id, offset, sequence, last } => format!(
                 "Out of order sequence number for producer {producer_id} at offset {offset} in partition {partition}: \
                  {sequence} (incoming seq. number), {last} (current end sequence number)"
+            ),
+            ProducerRefusal::DuplicateSequence { producer_id, sequence, below } => format!(
+                "Duplicate sequence number for producer {producer_id} in partition {partition}: {sequence} (incoming seq. \
+                 number) was appended below offset {below}"
             ),
             ProducerRefusal::NewEpochSequence { producer_id, offset, epoch, sequence, current } => format!(
                 "Invalid sequence number for new epoch of producer {producer_id} at offset {offset} in partition \

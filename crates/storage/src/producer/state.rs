@@ -188,6 +188,11 @@ fn check_sequence(entry: &ProducerEntry, header: &Header<'_>, offset: Offset) ->
     let last = entry.last_sequence();
     let next = if last == NO_SEQUENCE { 0 } else { last.wrapping_add(1) & i32::MAX };
     if sequence != next {
+        // a client may have gone on with another leader while those it had sent to the one before were unanswered; Kafka's
+        // broker knows nothing of them after five more
+        if let Some(below) = entry.had_below(header) {
+            return Err(ProducerRefusal::DuplicateSequence { producer_id, sequence, below });
+        }
         return Err(ProducerRefusal::OutOfOrderSequence { producer_id, offset, sequence, last });
     }
     Ok(())
