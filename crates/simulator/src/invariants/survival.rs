@@ -224,7 +224,7 @@ mod tests {
     fn what_was_at_risk_before_its_answer_came_is_not_promised() {
         let id = TopicIdPartition { topic_id: Uuid([1; 16]), partition: 0 };
         for (sent_at, flushed, expected) in
-            [(3, false, None), (5, false, None), (6, false, Some((5, 1))), (3, true, Some((5, 1)))]
+            [(3, false, None), (7, false, None), (8, false, Some((5, 1))), (3, true, Some((5, 1)))]
         {
             let mut survival = Survival { now: 5, ..Survival::default() };
             survival.crashed(0, &[(id, reign(&[0]))].into());
