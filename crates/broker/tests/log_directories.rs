@@ -358,6 +358,44 @@ fn moves_are_held_to_their_rate_and_refused_where_they_cannot_be() {
 }
 
 #[test]
+fn a_damaged_copy_that_is_to_be_cut_is_given_up_alone() {
+    let mut cluster = Cluster::with_two_directories(2, 1);
+    let topic = cluster.create_topic("t", &[1, 2], &[]);
+    let client = cluster.connect(1, 0);
+    assert_eq!(produce(&mut cluster, client, "a"), 0);
+    cluster.pass(600);
+    cluster.kill(2, false);
+    // more than the shard remembers the places of
+    let long = "x".repeat(100_000);
+    for text in std::iter::repeat_n("x", 200).chain(std::iter::repeat_n(&*long, 40)) {
+        let Response::Produce(response) =
+            cluster.call(client, 10, ProduceRequest { acks: 1, ..produce_request(text) })
+        else {
+            panic!()
+        };
+        assert_eq!(response.responses[0].partition_responses[0].error_code, 0);
+    }
+    let from = directory_ids(1).iter().position(|id| *id == recorded(&cluster, topic)).unwrap();
+    let to = 1 - from;
+    // one chunk, then none for as long as this takes
+    cluster.commit(vec![config("replica.alter.log.dirs.io.max.bytes.per.second", "1000")]);
+    assert_eq!(alter(&mut cluster, client, DIRECTORIES[to], "t"), ErrorCode::None);
+    cluster.pass(10);
+    let copy = names(&cluster, to).into_iter().find(|name| name.ends_with("-future")).expect("begun");
+    let path = Path::new(DIRECTORIES[to]).join(copy).join("00000000000000000000.log");
+    // no batch is that short
+    cluster.nodes[&1].files.rot(&path, 8, &[0; 4]).unwrap();
+    cluster.start(2);
+    cluster.elect(topic, 2, &[2]);
+    cluster.pass(5000);
+    let said = |text: &str| cluster.log.iter().any(|(node, line)| *node == 1 && line.contains(text));
+    assert!(said("t-0 does not move: the copy is not cut to 1"), "{:?}", cluster.log);
+    assert_eq!(cluster.in_sync(topic), [1, 2]);
+    let client = cluster.connect(1, 0);
+    assert_eq!(places(&mut cluster, client), [(from, false, 0)]);
+}
+
+#[test]
 fn a_replica_that_comes_later_is_made_where_it_was_wanted() {
     for (shards, wanted) in [(1, 0), (1, 1), (2, 0), (2, 1)] {
         let mut cluster = Cluster::with_two_directories(2, shards);

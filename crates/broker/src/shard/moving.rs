@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use platform::{Planted, is_planted};
 use protocol::ErrorCode;
 use replication::Throttle;
-use storage::{AppendError, DirectoryKind, FlushedTo, Log};
+use storage::{AppendError, DirectoryKind, FlushedTo, Log, ReadError};
 use types::{LeaderEpoch, Offset, TopicIdPartition, Uuid};
 
 use super::{Shard, Turn};
@@ -223,15 +223,18 @@ impl Shard {
         let now_ms = turn.now.wall_ms;
         let cut = match future.log.end_offset() {
             at if at < start || future.log.start_offset() > end => {
-                future.log.truncate_fully_and_start_at(start, now_ms).map_err(|error| error.to_string())
+                future.log.truncate_fully_and_start_at(start, now_ms).map_err(ReadError::Storage)
             }
-            at if at > end => {
-                future.log.truncate_to(end, now_ms).map(drop).map_err(|error| error.to_string())
-            }
+            at if at > end => future.log.truncate_to(end, now_ms).map(drop),
             _ => Ok(()),
         };
-        if let Err(reason) = cut {
-            self.lose_directory_because(turn, directory, reason);
+        match cut {
+            Ok(()) => {}
+            // nothing was cut: what was copied is of no use, its directory is
+            Err(error @ (ReadError::Corrupt(_) | ReadError::OutOfRange { .. })) => {
+                self.give_up_move(turn, id, &format!("the copy is not cut to {end}: {error}"));
+            }
+            Err(ReadError::Storage(error)) => self.lose_directory_because(turn, directory, error.to_string()),
         }
     }
 
@@ -284,7 +287,7 @@ impl Shard {
             Ok(bytes) => bytes,
             Err(error) => {
                 turn.log(Level::Error, format!("{} does not move: {error}", partition.name()));
-                if matches!(&error, storage::ReadError::Storage(one) if one.is_directory_failed()) {
+                if matches!(&error, ReadError::Storage(one) if one.is_directory_failed()) {
                     self.lose_directory_because(turn, from, error.to_string());
                 }
                 self.end_move(turn, id);
