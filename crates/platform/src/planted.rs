@@ -74,6 +74,8 @@ pub enum Planted {
     SwappedBehind,
     /// The copy takes the replica's place when it has everything, before it is on the disk and the controller knows.
     SwappedUnsynced,
+    /// Whatever comes before a producer's last batches is told to be a duplicate, whether the log has had it or not.
+    DuplicateUnproven,
 }
 
 impl Planted {
@@ -93,7 +95,7 @@ impl Planted {
     ];
 
     /// Those that several nodes can have.
-    pub const AMONG_NODES: [Planted; 25] = [
+    pub const AMONG_NODES: [Planted; 26] = [
         Planted::WakeLost,
         Planted::AckBeforeInSync,
         Planted::HighWatermarkAlone,
@@ -119,6 +121,7 @@ impl Planted {
         Planted::OldReplicasDropped,
         Planted::SwappedBehind,
         Planted::SwappedUnsynced,
+        Planted::DuplicateUnproven,
     ];
 }
 

@@ -80,6 +80,8 @@ pub struct Sent {
 pub struct Log {
     /// First offset to the batch's number.
     pub batches: BTreeMap<i64, u32>,
+    /// Told to be there, nobody said where.
+    pub had: BTreeSet<u32>,
     /// Records before it were acknowledged or shown: no death of the process loses them.
     pub shown_end: i64,
     /// Records before it were promised to be on disk: no loss of power loses them.

@@ -1,7 +1,7 @@
 //! The end of a cluster's run: when all has healed every replica is in sync, those of a partition hold the same, and
 //! nothing is missing that all of them had acknowledged.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use metadata::image::MetadataImage;
@@ -214,7 +214,17 @@ impl World {
             let text = format!("{name}: batch {number} was to survive at {base} and is not there at the end");
             return self.model.violation(text);
         }
-        let Some(log) = self.model.logs.get(&id).filter(|_| self.model.is_strict) else { return };
+        let log = self.model.logs.get(&id);
+        let numbers: BTreeSet<u32> = held.seen.batches.iter().map(|(_, number)| *number).collect();
+        let had = log.filter(|_| !loses && self.model.is_strict).map(|log| &log.had);
+        let gone = had.and_then(|had| had.difference(&numbers).next().copied());
+        let risky = || self.model.survival.had_missing(&id, &numbers).filter(|_| !loses);
+        if let Some(number) = gone.or_else(risky) {
+            let text =
+                format!("{name}: batch {number} was told to be a duplicate and is not there at the end");
+            return self.model.violation(text);
+        }
+        let Some(log) = log.filter(|_| self.model.is_strict) else { return };
         let is_there = |base: &i64, number: &u32| held.seen.batches.binary_search(&(*base, *number)).is_ok();
         let lost = log.batches.range(from..).find(|(base, number)| !is_there(base, number));
         if let Some((base, number)) = lost {

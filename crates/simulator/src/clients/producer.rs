@@ -22,6 +22,9 @@ const IN_FLIGHT_MAX: usize = 5;
 struct Queued {
     number: u32,
     in_flight: bool,
+    /// The connection it was sent on is given up, but not what was sent: until then the client counts on an answer, and
+    /// sends what comes after it to whoever leads now.
+    gone_until: Option<u64>,
     /// The node's restarts when it was made.
     restarts: u64,
 }
@@ -41,6 +44,20 @@ impl Lane {
     fn sendable(&self) -> Option<usize> {
         let first = self.queue.iter().position(|queued| !queued.in_flight)?;
         self.queue.iter().skip(first).all(|queued| !queued.in_flight).then_some(first)
+    }
+
+    fn is_full(&self) -> bool {
+        let gone = self.queue.iter().filter(|queued| queued.gone_until.is_some()).count();
+        self.queue.len() - gone >= IN_FLIGHT_MAX || gone > 2 * IN_FLIGHT_MAX
+    }
+
+    /// Nothing was heard of them for too long.
+    fn call_back(&mut self, now: u64) {
+        for queued in &mut self.queue {
+            if queued.gone_until.is_some_and(|until| until <= now) {
+                (queued.gone_until, queued.in_flight) = (None, false);
+            }
+        }
     }
 }
 
@@ -92,7 +109,7 @@ impl Producer {
             let id = TopicIdPartition { topic_id: topic.id, partition };
             let nature = topic.nature;
             let lane = self.lanes.entry(id).or_default();
-            if lane.queue.len() >= IN_FLIGHT_MAX {
+            if lane.is_full() {
                 continue;
             }
             let most = if api.random.one_in(10) { 100 } else { 6 };
@@ -106,7 +123,8 @@ impl Producer {
             let producer = self.idempotent.then_some((sender.id as usize, lane.next_place));
             lane.next_sequence += count as i32;
             lane.next_place += 1;
-            lane.queue.push_back(Queued { number, in_flight: false, restarts: api.model.restarts });
+            let restarts = api.model.restarts;
+            lane.queue.push_back(Queued { number, in_flight: false, gone_until: None, restarts });
             api.model.sent.push(Sent {
                 partition: id,
                 nature,
@@ -207,6 +225,13 @@ impl Producer {
         if self.acks != 0 && api.random.one_in(60) {
             api.close_sending();
         }
+        // it has waited long enough
+        let gives_up = self.idempotent && api.model.is_cluster && !self.is_calm;
+        if gives_up && !self.requests.is_empty() && api.random.one_in(60) {
+            api.close();
+            self.on_closed(api);
+            return true;
+        }
         // other partitions are led elsewhere
         let led = |id: &TopicIdPartition| api.model.is_led_by(id, api.machine);
         let waits = self.lanes.iter().any(|(id, lane)| !lane.queue.is_empty() && !led(id));
@@ -286,6 +311,7 @@ impl Producer {
             // it is in the log, nobody knows where
             ErrorCode::DuplicateSequenceNumber => {
                 lane.queue.remove(at);
+                self.had(api, id, number, sent_at);
             }
             ErrorCode::OutOfOrderSequenceNumber => {
                 let sent = &api.model.sent[number as usize];
@@ -346,6 +372,17 @@ impl Producer {
         self.acknowledged_in_calm += u64::from(self.is_calm);
     }
 
+    /// The log has had it, nobody says where.
+    fn had(&mut self, api: &mut Api<'_>, id: TopicIdPartition, number: u32, sent_at: u64) {
+        if api.model.is_cluster && self.acks == -1 {
+            let nature = api.model.sent[number as usize].nature;
+            let promise = (nature.flushed, nature.min_in_sync);
+            api.model.survival.had(id, number, promise, sent_at);
+            api.model.log(id).had.insert(number);
+        }
+        self.acknowledged_in_calm += u64::from(self.is_calm);
+    }
+
     /// Whatever is under way is left to itself.
     fn give_up_identity(&mut self) {
         self.identity = None;
@@ -356,6 +393,7 @@ impl Producer {
 impl Program for Producer {
     fn wake(&mut self, api: &mut Api<'_>) {
         self.lanes.retain(|id, _| api.model.is_live(id.topic_id));
+        self.lanes.values_mut().for_each(|lane| lane.call_back(api.now));
         if !self.connected {
             self.connected = true;
             let waiting = self.lanes.iter().filter(|(_, lane)| !lane.queue.is_empty());
@@ -419,9 +457,17 @@ impl Program for Producer {
         self.unheard.clear();
         self.may_be_refused = false;
         self.requests.clear();
+        let goes_on = api.model.is_cluster && !self.is_calm && api.random.one_in(3);
+        let until = api.now + 100_000 + api.random.below(3_000_000);
         for lane in self.lanes.values_mut() {
             match self.idempotent {
-                true => lane.queue.iter_mut().for_each(|queued| queued.in_flight = false),
+                true if goes_on => {
+                    let under_way = lane.queue.iter_mut().filter(|queued| queued.in_flight);
+                    under_way.for_each(|queued| queued.gone_until = queued.gone_until.or(Some(until)));
+                }
+                true => lane.queue.iter_mut().for_each(|queued| {
+                    (queued.gone_until, queued.in_flight) = (None, false);
+                }),
                 false => lane.queue.clear(),
             }
         }

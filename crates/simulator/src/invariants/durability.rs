@@ -104,6 +104,7 @@ fn take_over(
     let synced_end = log.synced_end;
     // with `flush.messages=1` the rest is shown when it is flushed anew
     let visible_end = if flushed { 0 } else { end };
+    let had = log.had.clone();
     *model.log(partition) =
-        Log { batches, shown_end: end, synced_end, visible_end, start: 0, end_bound: end };
+        Log { batches, had, shown_end: end, synced_end, visible_end, start: 0, end_bound: end };
 }

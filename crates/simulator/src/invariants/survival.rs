@@ -33,6 +33,8 @@ struct Promises {
     is_moved: bool,
     /// By first offset, the batch's number.
     batches: BTreeMap<i64, u32>,
+    /// Numbers of batches that are there too: nobody said where.
+    had: BTreeSet<u32>,
     unsure: BTreeMap<MachineIndex, Unsure>,
     /// When records were last at risk.
     risky_at: Option<u64>,
@@ -53,14 +55,33 @@ impl Survival {
         &mut self,
         id: TopicIdPartition,
         (base, number): (i64, u32),
+        promise: (bool, usize),
+        sent_at: u64,
+    ) {
+        self.promise(id, promise, sent_at, |promises| {
+            promises.batches.insert(base, number);
+        });
+    }
+
+    /// The same of a batch of which no more was said than that it was there already.
+    pub fn had(&mut self, id: TopicIdPartition, number: u32, promise: (bool, usize), sent_at: u64) {
+        self.promise(id, promise, sent_at, |promises| {
+            promises.had.insert(number);
+        });
+    }
+
+    fn promise(
+        &mut self,
+        id: TopicIdPartition,
         (is_flushed, min_in_sync): (bool, usize),
         sent_at: u64,
+        note: impl FnOnce(&mut Promises),
     ) {
         let promises = self.partitions.entry(id).or_default();
         (promises.is_flushed, promises.min_in_sync) = (is_flushed, min_in_sync);
         promises.is_unprotected = self.is_unprotected;
         if is_flushed || promises.risky_at.is_none_or(|at| at < sent_at) {
-            promises.batches.insert(base, number);
+            note(promises);
         }
         promises.forget_risky(self.now);
     }
@@ -131,6 +152,11 @@ impl Survival {
         self.partitions.get(id).is_none_or(|promises| promises.unsure.is_empty())
     }
 
+    /// One of those that were said to be there already, and that are not among these.
+    pub fn had_missing(&self, id: &TopicIdPartition, there: &BTreeSet<u32>) -> Option<u32> {
+        self.partitions.get(id)?.had.difference(there).next().copied()
+    }
+
     /// The first that a log lacks, of those that have to be there from an offset on.
     pub fn missing(
         &self,
@@ -155,6 +181,7 @@ impl Promises {
         }
         if !self.is_flushed && is_risky {
             self.batches.clear();
+            self.had.clear();
         }
     }
 }
@@ -178,6 +205,7 @@ mod tests {
             survival.unprotect();
         }
         survival.acknowledged(id, (5, 1), (flushed, min), 0);
+        survival.had(id, 2, (flushed, min), 0);
         for event in events {
             match event {
                 Ok(machine) => {
@@ -187,7 +215,9 @@ mod tests {
                 Err(in_sync) => survival.reign(&id, &reign(in_sync)),
             }
         }
-        survival.missing(&id, 0, |_, _| false) == Some((5, 1))
+        let promised = survival.missing(&id, 0, |_, _| false) == Some((5, 1));
+        assert_eq!(survival.had_missing(&id, &[1].into()) == Some(2), promised);
+        promised
     }
 
     fn is_promised(flushed: bool, min: usize, events: &[Result<usize, &[usize]>]) -> bool {

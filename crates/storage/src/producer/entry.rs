@@ -1,5 +1,6 @@
 //! One producer's last batches and open transaction.
 
+use platform::{Planted, is_planted};
 use records::Header;
 use types::{Offset, ProducerEpoch};
 
@@ -97,7 +98,7 @@ impl ProducerEntry {
         let length = u32::try_from(header.last_offset_delta()).ok()?.saturating_add(1);
         let is_known = header.producer_epoch() == self.epoch
             && behind > up_to_last(oldest.first_sequence())
-            && behind.saturating_add(length) <= self.unbroken;
+            && (behind.saturating_add(length) <= self.unbroken || is_planted(Planted::DuplicateUnproven));
         is_known.then(|| oldest.first_offset())
     }
 
