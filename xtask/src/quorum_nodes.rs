@@ -140,6 +140,25 @@ impl Nodes {
         Ok(Nodes(nodes))
     }
 
+    /// Formats and starts one more, which is a broker alone and has the properties of the first.
+    pub fn add_broker(&mut self, folder: &std::path::Path) -> Result<usize> {
+        if folder.exists() {
+            std::fs::remove_dir_all(folder)?;
+        }
+        std::fs::create_dir_all(folder)?;
+        let id = self.0.len() + 1;
+        let (port, first) = (steady_port()?, self.0.first().context("no nodes")?);
+        let listener = format!("PLAINTEXT://127.0.0.1:{port}");
+        let mut settings = first.settings.clone().property("process.roles", "broker").property("node.id", id);
+        settings = settings.property("listeners", &listener).property("advertised.listeners", &listener);
+        (settings.port, settings.folder) = (port, folder.to_owned());
+        let mut node = Node { id, settings, controller_port: first.controller_port, running: None };
+        node.format(Voters::Static, "")?;
+        node.start()?;
+        self.0.push(node);
+        Ok(id)
+    }
+
     pub fn node(&mut self, id: usize) -> Result<&mut Node> {
         self.0.iter_mut().find(|node| node.id == id).with_context(|| format!("there is no node {id}"))
     }

@@ -1,5 +1,6 @@
 //! Three nodes, each killed with kill -9 in turn while clients produce to them and their groups consume: so each partition
-//! changes its leader, each group its coordinator and the cluster its controller, in the midst of it. Nothing may be lost,
+//! changes its leader, each group its coordinator and the cluster its controller, in the midst of it. Then a fourth broker
+//! comes, takes its share, and goes again. Nothing may be lost,
 //! nothing doubled where the producer is idempotent, and no member may get again what was committed.
 
 use std::collections::BTreeMap;
@@ -10,6 +11,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 
 use super::clients::{Client, Program};
+use super::growth::Newcomer;
 use super::members::{Running, Scenario};
 use crate::quorum_nodes::{Nodes, tool};
 
@@ -46,14 +48,28 @@ pub fn run(
         parts = keep(ready, &mut verdicts);
         nodes.node(id)?.kill();
         let killed = Instant::now();
-        let moved =
-            side_by_side(parts, |mut part| (part.client.name, part.moved(id, killed).map(|()| part)))?;
+        let moved = side_by_side(parts, |mut part| {
+            let moved = part.moved(&format!("after node {id} was killed"));
+            part.longest_ms = part.longest_ms.max(killed.elapsed().as_millis());
+            (part.client.name, moved.map(|()| part))
+        })?;
         parts = keep(moved, &mut verdicts);
         nodes.node(id)?.start()?;
         in_sync(nodes)?;
     }
+    let topics = parts.iter().map(|part| part.scenario.topic.clone());
+    let topics = topics.chain(["__consumer_offsets".to_owned()]).collect();
+    let newcomer = Newcomer::join(nodes, topics, folder)?;
+    parts = all_moved(parts, "after a broker has taken its share", &mut verdicts)?;
+    newcomer.leave(nodes, folder)?;
+    parts = all_moved(parts, "after that broker was taken away", &mut verdicts)?;
     verdicts.extend(side_by_side(parts, |part| (part.client.name, part.end()))?);
     Ok(verdicts)
+}
+
+fn all_moved<'a>(parts: Vec<Part<'a>>, when: &str, verdicts: &mut Vec<Verdict>) -> Result<Vec<Part<'a>>> {
+    let moved = side_by_side(parts, |mut part| (part.client.name, part.moved(when).map(|()| part)))?;
+    Ok(keep(moved, verdicts))
 }
 
 /// Each item in a thread of its own.
@@ -131,15 +147,12 @@ impl<'a> Part<'a> {
         Ok(())
     }
 
-    fn moved(&mut self, id: usize, killed: Instant) -> Result<()> {
+    fn moved(&mut self, when: &str) -> Result<()> {
         // What was written before it may still be on its way to the members: only later records count.
         let ends = self.ends()?;
-        let what = format!("after node {id} was killed");
-        self.scenario.until(&mut self.members, &what, |seen, _| {
+        self.scenario.until(&mut self.members, when, |seen, _| {
             ends.iter().all(|(at, end)| seen.highest.get(at).is_some_and(|highest| highest >= end))
-        })?;
-        self.longest_ms = self.longest_ms.max(killed.elapsed().as_millis());
-        Ok(())
+        })
     }
 
     fn end(mut self) -> Result<String> {
@@ -164,7 +177,7 @@ impl<'a> Part<'a> {
             String::new()
         };
         Ok(format!(
-            "{sent} records, each of 3 nodes killed, at most {} ms until all flowed{twice}",
+            "{sent} records, each of 3 nodes killed, at most {} ms until all flowed, a broker came and went{twice}",
             self.longest_ms
         ))
     }

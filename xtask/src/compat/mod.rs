@@ -6,6 +6,7 @@ mod clients;
 mod cluster;
 mod failover;
 mod group;
+mod growth;
 mod members;
 mod report;
 mod session;

@@ -71,8 +71,9 @@ fn table(clients: &[&Client], runs: &[&Run]) -> String {
     let several = runs.iter().any(|run| run.nodes > 1);
     let each = if several {
         " each; three replicas of every topic, `min.insync.replicas=2`. `failover`: each node is \
-        killed with kill -9 in turn while\nthe client produces and four members of a group consume; nothing lost, nothing \
-        doubled but by a producer that is not idempotent (kafka-go's),\nnothing delivered again that was committed"
+        killed with kill -9 in turn while\nthe client produces and four members of a group consume, then a fourth broker comes, takes its share of partitions and \
+        leaders, and\ngoes; nothing lost, nothing doubled but by a producer that is not idempotent (kafka-go's), nothing delivered again that was \
+        committed"
     } else {
         ""
     };

@@ -63,7 +63,9 @@ fn controllers(bench: &Bench, cluster: &mut Cluster, times: usize) -> Result<Vec
         let since = now_nanos()?;
         cluster.nodes.node(controller)?.kill();
         let changed = probe.ask("change", "changed")?;
-        gaps.push((changed.first().context("no time")? - since) / 1000);
+        let gap = (changed.first().context("no time")? - since) / 1000;
+        println!("    controller {controller} killed: {} ms", gap / 1000);
+        gaps.push(gap);
         cluster.nodes.node(controller)?.start()?;
     }
     Ok(percentiles("controller failover, p50", "controller failover, longest", &mut gaps))
