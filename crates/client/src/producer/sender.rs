@@ -435,11 +435,21 @@ impl Inner {
                 node.failures = if outcome.is_ok() { 0 } else { node.failures.saturating_add(1) };
             }
             if outcome.is_err() {
-                // it may have moved, or somebody else leads by now
-                let _ = inner.cluster.refresh(Some(&[])).await;
+                inner.forget_led_by(id);
             }
             inner.wake.notify_one();
         });
+    }
+
+    /// The broker may have moved, or somebody else leads by now: what is sent there is asked for again.
+    fn forget_led_by(&self, id: NodeId) {
+        let names: Vec<Arc<str>> = self.state().topics.keys().cloned().collect();
+        for name in names {
+            let known = self.cluster.known_topic(&name);
+            if known.is_some_and(|topic| topic.partitions.iter().any(|one| one.leader == Some(id))) {
+                self.cluster.forget(&name);
+            }
+        }
     }
 
     /// Asks who leads, once at a time and not too often.
