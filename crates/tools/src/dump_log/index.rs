@@ -11,12 +11,18 @@ use crate::options::Parsed;
 use crate::output::say;
 
 const ALL: u64 = u64::MAX;
+/// Bytes.
+const OFFSET_ENTRY: usize = 8;
 
 /// Offsets and positions; compared with the log beside the index.
 pub fn offsets(path: &Path, parsed: &Parsed) -> Result<(), Stop> {
     let bytes = read(path, ALL)?;
+    if bytes.len() < OFFSET_ENTRY {
+        say!("{} is empty.", path.display());
+        return Ok(());
+    }
     if parsed.has("index-sanity-check") {
-        return sane(path, bytes.len(), 8);
+        return sane(path, bytes.len(), OFFSET_ENTRY);
     }
     let log = read(&path.with_extension("log"), ALL)?;
     let base = base_offset(path);
