@@ -158,7 +158,13 @@ func (c client) Flow(topic string, stop <-chan struct{}) (int, error) {
 	count, err := contract.Pace(stop, func(number int) error {
 		ctx, cancel := deadline()
 		defer cancel()
-		return writer.WriteMessages(ctx, kafka.Message{Value: []byte(fmt.Sprint(number))})
+		for {
+			err := writer.WriteMessages(ctx, kafka.Message{Value: []byte(fmt.Sprint(number))})
+			// its ten tries may be over before it asks again who leads, which it does every six seconds
+			if err == nil || ctx.Err() != nil {
+				return err
+			}
+		}
 	})
 	return count, errors.Join(err, writer.Close())
 }

@@ -43,11 +43,13 @@ pub fn run(
     })?;
     let mut verdicts = Vec::new();
     let mut parts = keep(begun, &mut verdicts);
+    own_producer(nodes)?;
     for id in 1..=nodes.0.len() {
         let ready = side_by_side(parts, |mut part| (part.client.name, part.hold().map(|()| part)))?;
         parts = keep(ready, &mut verdicts);
         nodes.node(id)?.kill();
         let killed = Instant::now();
+        own_producer(nodes)?;
         let moved = side_by_side(parts, |mut part| {
             let moved = part.moved(&format!("after node {id} was killed"));
             part.longest_ms = part.longest_ms.max(killed.elapsed().as_millis());
@@ -65,6 +67,18 @@ pub fn run(
     parts = all_moved(parts, "after that broker was taken away", &mut verdicts)?;
     verdicts.extend(side_by_side(parts, |part| (part.client.name, part.end()))?);
     Ok(verdicts)
+}
+
+/// Our own producer, which begins right after a kill: what it hears first may name the dead node as a leader.
+fn own_producer(nodes: &Nodes) -> Result<()> {
+    let bootstrap = nodes.bootstrap(None);
+    let to = ["--bootstrap-server", &bootstrap, "--topic", "barnabas.failover"];
+    let what = ["--max-messages", "600", "--repeating-keys", "64"];
+    let text = tool(&[&["kafka-verifiable-producer"][..], &to, &what].concat())?;
+    if !text.contains("\"acked\":600") {
+        bail!("of 600 records not all were acknowledged: {}", text.lines().last().unwrap_or_default());
+    }
+    Ok(())
 }
 
 fn all_moved<'a>(parts: Vec<Part<'a>>, when: &str, verdicts: &mut Vec<Verdict>) -> Result<Vec<Part<'a>>> {
