@@ -188,7 +188,7 @@ func one(s settings, request []byte, check func([]byte) error, end time.Time, la
 	}
 }
 
-// stream writes bytes to the floor's sink and waits until it has closed. With a rate: so many MiB a second, one at a time.
+// stream writes bytes to the floor's sink and waits until it has closed.
 func stream(s settings) (result, error) {
 	connection, err := net.Dial("tcp", s.bootstrap)
 	if err != nil {
@@ -199,9 +199,6 @@ func stream(s settings) (result, error) {
 	copy(block, text(1 << 20)[0])
 	start := time.Now()
 	for sent := int64(0); sent < s.bytes; sent += int64(len(block)) {
-		if s.rate > 0 {
-			time.Sleep(time.Until(start.Add(time.Duration(sent>>20) * time.Second / time.Duration(s.rate))))
-		}
 		if _, err := connection.Write(block); err != nil {
 			return result{}, err
 		}

@@ -108,17 +108,8 @@ fn produce(bench: &Bench, party: Party, produced: Produced) -> Result<Vec<Figure
             // each batch to another file is what this load asks for
             many => Floor::start_sink(bench, many, (produced.held / many).max(1) * produced.record)?,
         };
-        let stream = |name: &'static str, more: &[(&'static str, String)]| {
-            let options = [options(bytes), more.to_vec()].concat();
-            let (_, cpu) = floor.measured(|| bench.load(&floor.address, "stream", &options))?;
-            Ok::<Figure, anyhow::Error>(less(name, cpu * GIB / bytes as f64, "s/GiB"))
-        };
-        let mut figures = vec![stream("broker CPU", &[])?];
-        // as slow as the client is at making records
-        if produced.record < 1000 {
-            figures.push(stream("floor's CPU, fed at 160 MiB/s", &[("rate", "160".to_owned())])?);
-        }
-        return Ok(figures);
+        let (_, cpu) = floor.measured(|| bench.load(&floor.address, "stream", &options(bytes)))?;
+        return Ok(vec![less("broker CPU", cpu * GIB / bytes as f64, "s/GiB")]);
     };
     let subject = broker(bench, &settings, partitions)?;
     let address = settings.bootstrap();
