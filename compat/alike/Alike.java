@@ -60,6 +60,8 @@ public final class Alike {
         while ((e instanceof ExecutionException || e instanceof CompletionException) && e.getCause() != null) e = e.getCause();
         // which node is asked is not what is compared
         String message = e.getMessage() == null ? null : e.getMessage().replaceAll("Local controller \\d+", "Local controller N");
+        // the client's own words of its own time-out: with its attempts or without
+        if (message != null) message = message.replaceAll("(?s).*\\bCall[(:].*", "Call");
         return e.getClass().getSimpleName() + ": " + message;
     }
 
