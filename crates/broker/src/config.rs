@@ -70,6 +70,7 @@ impl NodeConfig {
 pub struct Settings {
     pub auto_create_topics_enable: bool,
     pub delete_topic_enable: bool,
+    pub unstable_feature_versions_enable: bool,
     pub num_partitions: i32,
     pub default_replication_factor: i16,
     pub offsets_topic_num_partitions: i32,
@@ -117,6 +118,7 @@ impl Default for Settings {
         Settings {
             auto_create_topics_enable: true,
             delete_topic_enable: true,
+            unstable_feature_versions_enable: false,
             num_partitions: 1,
             default_replication_factor: 1,
             offsets_topic_num_partitions: 50,

@@ -130,6 +130,12 @@ fn api_versions_tell_what_is_served_and_survive_a_version_of_the_future() {
     let finalized: Vec<_> =
         response.finalized_features.iter().map(|feature| feature.name.to_string()).collect();
     assert_eq!(finalized, ["kraft.version", "metadata.version"]);
+    let supported = response.supported_features.iter();
+    let supported: Vec<_> =
+        supported.map(|feature| (feature.name.as_str(), feature.min_version, feature.max_version)).collect();
+    let expected =
+        [("eligible.leader.replicas.version", 0, 1), ("kraft.version", 0, 1), ("metadata.version", 7, 30)];
+    assert_eq!(supported, expected);
 
     let bad = ApiVersionsRequest { client_software_name: "-".into(), ..request };
     let Response::ApiVersions(response) = node.call(connection, 3, bad) else { panic!() };

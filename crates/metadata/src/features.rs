@@ -45,7 +45,7 @@ const LEVELS: &[(i16, &str, bool)] = &[
 
 impl MetadataVersion {
     pub const MINIMUM: MetadataVersion = MetadataVersion(7);
-    /// The highest that is understood.
+    /// The highest that is understood. Those above [`MetadataVersion::LATEST_PRODUCTION`] are unstable.
     pub const MAXIMUM: MetadataVersion = MetadataVersion(31);
     /// What a fresh cluster gets: 4.3-IV0.
     pub const LATEST_PRODUCTION: MetadataVersion = MetadataVersion(30);
@@ -60,6 +60,21 @@ impl MetadataVersion {
         let release: String = text.split('.').take(2).collect::<Vec<_>>().join(".") + "-";
         let newest = || LEVELS.iter().rev().find(|(_, name, _)| name.starts_with(&release));
         exact.or_else(newest).map(|(level, ..)| MetadataVersion(*level))
+    }
+
+    /// The highest of a node; `unstable`: its `unstable.feature.versions.enable`.
+    pub fn highest(unstable: bool) -> MetadataVersion {
+        if unstable { MetadataVersion::MAXIMUM } else { MetadataVersion::LATEST_PRODUCTION }
+    }
+
+    /// The same as [`MetadataVersion::from_name`], of those that a node works with; the error is Kafka's.
+    pub fn supported_by_name(text: &str, unstable: bool) -> Result<MetadataVersion, String> {
+        let highest = MetadataVersion::highest(unstable);
+        MetadataVersion::from_name(text).filter(|version| *version <= highest).ok_or_else(|| {
+            let all = (MetadataVersion::MINIMUM.0..=highest.0).map(MetadataVersion);
+            let names: Vec<&str> = all.filter_map(MetadataVersion::name).collect();
+            format!("Unknown metadata.version '{text}'. Supported metadata.version are: {}", names.join(", "))
+        })
     }
 
     /// Whether a downgrade from here to `lower` would have to rewrite records.
@@ -147,10 +162,13 @@ pub const FEATURES: &[Feature] = &[
     Feature { name: TRANSACTION_VERSION, max: 2, bootstrap: &[(1, 24), (2, 24)], needs: &[] },
 ];
 
-/// Levels a node of this program can work with: name, least, most.
-pub fn supported_features() -> Vec<(&'static str, i16, i16)> {
+/// Whether a node works with levels that are not stable yet. Of today's features `metadata.version` alone has any.
+pub const UNSTABLE_ENABLE: &str = "unstable.feature.versions.enable";
+
+/// Levels that a node works with: name, least, most. `unstable`: its `unstable.feature.versions.enable`.
+pub fn supported_features(unstable: bool) -> Vec<(&'static str, i16, i16)> {
     let mut all = vec![
-        (METADATA_VERSION, MetadataVersion::MINIMUM.0, MetadataVersion::MAXIMUM.0),
+        (METADATA_VERSION, MetadataVersion::MINIMUM.0, MetadataVersion::highest(unstable).0),
         (KRAFT_VERSION, 0, 1),
     ];
     all.extend(FEATURES.iter().map(|feature| (feature.name, 0, feature.max)));
@@ -184,6 +202,32 @@ mod tests {
         }
         assert!(MetadataVersion(30).loses_records_by_downgrade_to(MetadataVersion(29)));
         assert!(!MetadataVersion(29).loses_records_by_downgrade_to(MetadataVersion(23)));
+    }
+
+    #[test]
+    fn a_level_that_is_not_stable_must_be_enabled() {
+        for (text, unstable, expected) in [
+            ("4.3", false, Ok(30)),
+            ("4.4-IV0", true, Ok(31)),
+            ("4.4", true, Ok(31)),
+            ("4.4-IV0", false, Err(", 4.2-IV1, 4.3-IV0")),
+            ("4.4", false, Err(", 4.2-IV1, 4.3-IV0")),
+            ("9.4", true, Err(", 4.3-IV0, 4.4-IV0")),
+        ] {
+            match (MetadataVersion::supported_by_name(text, unstable), expected) {
+                (Ok(version), Ok(level)) => assert_eq!(version.0, level, "{text}"),
+                (Err(error), Err(end)) => {
+                    let start = format!(
+                        "Unknown metadata.version '{text}'. Supported metadata.version are: 3.3-IV3, "
+                    );
+                    assert!(error.starts_with(&start) && error.ends_with(end), "{error}");
+                }
+                (found, _) => panic!("{text}: {found:?}"),
+            }
+        }
+        let (stable, unstable) = (supported_features(false), supported_features(true));
+        let differing: Vec<_> = stable.iter().zip(&unstable).filter(|(one, other)| one != other).collect();
+        assert_eq!(differing, [(&(METADATA_VERSION, 7, 30), &(METADATA_VERSION, 7, 31))]);
     }
 
     #[test]

@@ -376,6 +376,41 @@ fn features_are_changed_as_by_kafka() {
 }
 
 #[test]
+fn a_level_that_is_not_stable_is_refused_unless_all_nodes_enable_it() {
+    let with = |enable| {
+        let mut node = Harness::with(7, &[("unstable.feature.versions.enable", enable)]);
+        node.activate();
+        node
+    };
+    let mut with_broker = with("true");
+    with_broker.join(1);
+    for (mut node, message) in [
+        (with("false"), Some("Local controller 1 only supports versions 7-30")),
+        (with_broker, Some("Broker 1 only supports versions 7-30")),
+        (with("true"), None),
+    ] {
+        let update = update_features_request::FeatureUpdateKey {
+            feature: Str::from("metadata.version"),
+            max_version_level: 31,
+            upgrade_type: 1,
+            ..Default::default()
+        };
+        let request = UpdateFeaturesRequest { feature_updates: vec![update], ..Default::default() };
+        let (lines, reply) = node.run(|controller, _| controller.update_features(&request, 2));
+        let text = reply.response.error_message.unwrap_or_default();
+        match message {
+            None => {
+                assert_eq!((lines, text.as_str()), (vec!["FeatureLevel metadata.version=31".to_owned()], ""))
+            }
+            Some(message) => {
+                let invalid = "Invalid update version 31 for feature metadata.version. ";
+                assert!(text.ends_with(&format!("{invalid}{message}")) && lines.is_empty(), "{text}");
+            }
+        }
+    }
+}
+
+#[test]
 fn elections_on_one_node() {
     let mut node = Harness::ready(1);
     node.create(vec![topic("aa", 1, 1)]);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use broker::quorum::format::{self, FormatOptions, InitialVoters};
 use metadata::configs::StaticConfig;
-use metadata::features::{FEATURES, METADATA_VERSION, MetadataVersion};
+use metadata::features::{FEATURES, METADATA_VERSION, MetadataVersion, UNSTABLE_ENABLE};
 use platform::{FileSystem, OsFileSystem, Random};
 use protocol::records::metadata::MetadataRecord;
 use raft::{Endpoint, ReplicaKey, VersionRange, Voter};
@@ -50,8 +50,7 @@ fn seed() -> u64 {
 /// Formats what is not formatted yet; gives the lines to be said.
 pub fn format(config: &StaticConfig, wanted: &Wanted, wall_ms: i64) -> Result<Vec<String>, String> {
     check_first(config, &wanted.first)?;
-    let version = version(wanted.release.as_deref())?;
-    let levels = levels(&wanted.features)?;
+    let (levels, version) = asked(config, wanted)?;
     if let First::Controllers(list) = &wanted.first {
         list.split(',').try_for_each(|one| voter(one, "").map(drop))?;
     }
@@ -135,13 +134,26 @@ fn check_first(config: &StaticConfig, first: &First) -> Result<(), String> {
     }
 }
 
-fn version(release: Option<&str>) -> Result<MetadataVersion, String> {
-    let Some(release) = release else { return Ok(MetadataVersion::LATEST_PRODUCTION) };
-    MetadataVersion::from_name(release).ok_or_else(|| {
-        let all = (MetadataVersion::MINIMUM.0..=MetadataVersion::MAXIMUM.0).map(MetadataVersion);
-        let names: Vec<&str> = all.filter_map(MetadataVersion::name).collect();
-        format!("Unknown metadata.version '{release}'. Supported metadata.version are: {}", names.join(", "))
-    })
+/// The other features' levels, and metadata.version: by a release or as a feature.
+fn asked(config: &StaticConfig, wanted: &Wanted) -> Result<(Vec<(String, i16)>, MetadataVersion), String> {
+    let unstable = config.bool(UNSTABLE_ENABLE);
+    let mut levels = levels(&wanted.features)?;
+    let given = levels.iter().find(|(name, _)| name == METADATA_VERSION).map(|(_, level)| *level);
+    levels.retain(|(name, _)| name != METADATA_VERSION);
+    let version = match (&wanted.release, given) {
+        (Some(_), Some(_)) => {
+            return Err(
+                "Use --release-version instead of --feature metadata.version=X to avoid ambiguity.".into()
+            );
+        }
+        (Some(release), None) => MetadataVersion::supported_by_name(release, unstable)?,
+        (None, Some(level)) => MetadataVersion(level),
+        (None, None) => MetadataVersion::LATEST_PRODUCTION,
+    };
+    if version > MetadataVersion::highest(unstable) {
+        return Err(format!("metadata.version {} is not yet stable.", version.name().unwrap_or_default()));
+    }
+    Ok((levels, version))
 }
 
 fn levels(features: &[String]) -> Result<Vec<(String, i16)>, String> {
@@ -154,7 +166,15 @@ fn levels(features: &[String]) -> Result<Vec<(String, i16)>, String> {
             format!("Can't parse feature=level string {text}: unable to parse {level} as a short.")
         })?;
         if name == METADATA_VERSION {
-            return Err("Use --release-version to set metadata.version.".to_owned());
+            let known = MetadataVersion::MINIMUM.0..=MetadataVersion::MAXIMUM.0;
+            if !known.contains(&level) {
+                let (least, most) = known.into_inner();
+                return Err(format!(
+                    "No MetadataVersion with feature level {level}. Valid feature levels are from {least} to {most}."
+                ));
+            }
+            levels.push((name.to_owned(), level));
+            continue;
         }
         let Some(feature) = FEATURES.iter().find(|feature| feature.name == name) else {
             let mut known: Vec<&str> = FEATURES.iter().map(|feature| feature.name).collect();
@@ -294,6 +314,37 @@ mod tests {
         let one = |text: &str| levels(&[text.to_owned()]);
         assert_eq!(one("group.version=0"), Ok(vec![("group.version".to_owned(), 0)]));
         assert_eq!(one("group.version=99").unwrap_err(), "No feature:group.version with feature level 99");
+        let unknown = "No MetadataVersion with feature level 32. Valid feature levels are from 7 to 31.";
+        assert_eq!(one("metadata.version=32").unwrap_err(), unknown);
         assert!(one("bogus=1").unwrap_err().starts_with("Unsupported feature: bogus."));
+    }
+    #[test]
+    fn a_release_that_is_not_stable_must_be_enabled() {
+        let ask = |unstable: &str, release: Option<&str>, features: &[&str]| {
+            let given = [("process.roles", "broker"), ("node.id", "1"), ("controller.listener.names", "C")];
+            let more = [("controller.quorum.bootstrap.servers", "a:1"), (UNSTABLE_ENABLE, unstable)];
+            let given =
+                given.into_iter().chain(more).map(|(name, value)| (name.to_owned(), value.to_owned()));
+            let config = StaticConfig::parse(&given.collect()).unwrap();
+            let wanted = Wanted {
+                cluster_id: String::new(),
+                ignore_formatted: false,
+                release: release.map(str::to_owned),
+                features: features.iter().map(ToString::to_string).collect(),
+                first: First::Unsaid,
+            };
+            asked(&config, &wanted).map(|(_, version)| version.0)
+        };
+        let not_stable = "metadata.version 4.4-IV0 is not yet stable.".to_owned();
+        let twice =
+            "Use --release-version instead of --feature metadata.version=X to avoid ambiguity.".to_owned();
+        assert_eq!(ask("false", None, &[]), Ok(30));
+        assert_eq!(ask("true", None, &[]), Ok(30));
+        assert_eq!(ask("true", Some("4.4-IV0"), &[]), Ok(31));
+        assert_eq!(ask("true", None, &["metadata.version=31"]), Ok(31));
+        assert_eq!(ask("false", None, &["metadata.version=29"]), Ok(29));
+        assert_eq!(ask("false", None, &["metadata.version=31"]), Err(not_stable));
+        assert_eq!(ask("false", Some("4.2"), &["metadata.version=29"]), Err(twice));
+        assert!(ask("false", Some("4.4-IV0"), &[]).is_err_and(|why| why.ends_with("4.2-IV1, 4.3-IV0")));
     }
 }

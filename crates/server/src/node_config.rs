@@ -100,6 +100,7 @@ fn settings(config: &StaticConfig) -> Settings {
     Settings {
         auto_create_topics_enable: config.bool("auto.create.topics.enable"),
         delete_topic_enable: config.bool("delete.topic.enable"),
+        unstable_feature_versions_enable: config.bool("unstable.feature.versions.enable"),
         num_partitions: config.i32("num.partitions"),
         default_replication_factor: config.i32("default.replication.factor") as i16,
         offsets_topic_num_partitions: config.i32("offsets.topic.num.partitions"),

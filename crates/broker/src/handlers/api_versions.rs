@@ -1,7 +1,7 @@
 //! ApiVersions: what is served, in which versions, and which features hold.
 
 use metadata::features::{
-    ELIGIBLE_LEADER_REPLICAS_VERSION, KRAFT_VERSION, METADATA_VERSION, MetadataVersion,
+    ELIGIBLE_LEADER_REPLICAS_VERSION, KRAFT_VERSION, METADATA_VERSION, supported_features,
 };
 use protocol::messages::api_versions_request::ApiVersionsRequest;
 use protocol::messages::api_versions_response::{
@@ -12,13 +12,9 @@ use protocol::{ApiKey, ErrorCode, Response, Str};
 use crate::dispatch::{SERVED, served_versions};
 use crate::shard::{Answer, Call, Shard};
 
-/// Features all of whose APIs are served, with the range of levels that this node can be at (KIP-584). Of those
-/// that a directory's log holds finalized, only these are shown: a client would use APIs that are not here.
-const FEATURES: [(&str, i16, i16); 3] = [
-    (ELIGIBLE_LEADER_REPLICAS_VERSION, 0, 1),
-    (KRAFT_VERSION, 0, 1),
-    (METADATA_VERSION, MetadataVersion::MINIMUM.0, MetadataVersion::MAXIMUM.0),
-];
+/// Features all of whose APIs are served (KIP-584). Of those that a directory's log holds finalized, only these are
+/// shown: a client would use APIs that are not here.
+const FEATURES: [&str; 3] = [ELIGIBLE_LEADER_REPLICAS_VERSION, KRAFT_VERSION, METADATA_VERSION];
 
 pub(crate) fn handle(shard: &Shard, call: &Call, request: &ApiVersionsRequest) -> Answer {
     let named = is_client_software(&request.client_software_name)
@@ -33,11 +29,12 @@ pub(crate) fn handle(shard: &Shard, call: &Call, request: &ApiVersionsRequest) -
     let finalized = shard.cluster.finalized_features();
     let response = ApiVersionsResponse {
         api_keys: SERVED.iter().map(|&api_key| advertised(api_key)).collect(),
-        supported_features: FEATURES
-            .iter()
+        supported_features: supported_features(shard.node.settings.unstable_feature_versions_enable)
+            .into_iter()
+            .filter(|(name, ..)| FEATURES.contains(name))
             // before version 4 a range that begins at 0 could not be told from an absent one (KAFKA-17011)
             .filter(|(_, min, _)| *min > 0 || call.api_version >= 4)
-            .map(|&(name, min_version, max_version)| SupportedFeatureKey {
+            .map(|(name, min_version, max_version)| SupportedFeatureKey {
                 name: Str::from_static(name),
                 min_version,
                 max_version,
@@ -46,7 +43,7 @@ pub(crate) fn handle(shard: &Shard, call: &Call, request: &ApiVersionsRequest) -
         finalized_features_epoch: shard.cluster.offset(),
         finalized_features: FEATURES
             .iter()
-            .filter_map(|&(name, _, _)| Some((name, finalized(name)?)))
+            .filter_map(|&name| Some((name, finalized(name)?)))
             .map(|(name, level)| FinalizedFeatureKey {
                 name: Str::from_static(name),
                 max_version_level: level,

@@ -57,7 +57,7 @@ impl Node {
             cluster_id: Str::from(self.quorum.node.cluster_id.to_string()),
             incarnation_id: Uuid([2; 16]),
             listeners: vec![listener],
-            features: metadata::features::supported_features().into_iter().map(feature).collect(),
+            features: metadata::features::supported_features(false).into_iter().map(feature).collect(),
             log_dirs: vec![Uuid([3; 16])],
             ..Default::default()
         };

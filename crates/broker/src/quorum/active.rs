@@ -32,6 +32,10 @@ impl Quorum {
             Ok(outcome) => drop(self.append(outcome, turn)),
             Err(error) => return self.fail(error.to_string(), turn),
         }
+        let image = self.active.as_ref().map(|active| active.controller.image());
+        if let Some(Err(reason)) = image.map(|image| self.check_metadata_version(image)) {
+            return self.fail(reason, turn);
+        }
         // before sessions begin: the former incarnation of the own broker has none
         self.register_own_broker(turn);
         self.register_own_controller(turn);

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use metadata::features::{MetadataVersion, UNSTABLE_ENABLE};
+use metadata::image::MetadataImage;
 use raft::RaftLog;
 use types::Offset;
 
@@ -27,8 +29,28 @@ impl Quorum {
             if let Err(reason) = self.apply_some() {
                 return self.fail(reason, turn);
             }
+            if self.applied >= self.applicable()
+                && let Err(reason) = self.check_metadata_version(self.loader.head())
+            {
+                return self.fail(reason, turn);
+            }
         }
         self.consider_snapshot(turn);
+    }
+
+    /// An error where the cluster is at a level that this node does not work with. One that it was at before is none
+    /// of this node's business; Kafka minds that too.
+    pub(super) fn check_metadata_version(&self, image: &MetadataImage) -> Result<(), String> {
+        let highest = MetadataVersion::highest(self.config.bool(UNSTABLE_ENABLE));
+        match image.finalized_metadata_version() {
+            Some(version) if version > highest => Err(format!(
+                "the cluster has metadata.version {}, this node only supports versions {}-{} unless {UNSTABLE_ENABLE} is set",
+                version.0,
+                MetadataVersion::MINIMUM.0,
+                highest.0
+            )),
+            _ => Ok(()),
+        }
     }
 
     fn has_unpublished_deletion(&self) -> bool {

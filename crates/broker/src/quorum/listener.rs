@@ -1,7 +1,6 @@
 //! The controller's listeners: frames in, answers in their order, and what only they serve.
 
 use bytes::Bytes;
-use metadata::features::supported_features;
 use protocol::messages::api_versions_response::ApiVersionsResponse;
 use protocol::messages::describe_cluster_response::{DescribeClusterBroker, DescribeClusterResponse};
 use protocol::messages::{ApiVersionsRequest, DescribeClusterRequest};
@@ -149,7 +148,8 @@ impl Quorum {
             let error_code = ErrorCode::InvalidRequest.code();
             return ApiVersionsResponse { error_code, ..ApiVersionsResponse::default() };
         }
-        let features: Vec<_> = supported_features()
+        let features: Vec<_> = self
+            .supported_features()
             .into_iter()
             .map(|(name, min, max)| api_versions::SupportedFeature {
                 name: Str::from_static(name),

@@ -1,5 +1,6 @@
 //! What this node says of itself to the controller: its broker's registration and heartbeats, its controller's registration.
 
+use metadata::features::{UNSTABLE_ENABLE, supported_features};
 use protocol::Str;
 use protocol::messages::broker_registration_request::{Feature, Listener};
 use protocol::messages::{BrokerHeartbeatRequest, BrokerRegistrationRequest, ControllerRegistrationRequest};
@@ -26,12 +27,17 @@ impl Quorum {
             cluster_id: Str::from(&*self.node.cluster_id),
             incarnation_id: self.incarnation_id,
             listeners: self.node.listeners.iter().filter(|one| !one.is_controller).map(listener).collect(),
-            features: metadata::features::supported_features().into_iter().map(feature).collect(),
+            features: self.supported_features().into_iter().map(feature).collect(),
             rack: self.node.rack.as_deref().map(Str::from),
             is_migrating_zk_broker: false,
             log_dirs,
             previous_broker_epoch: self.own.previous_epoch(),
         }
+    }
+
+    /// Name, least and most level.
+    pub(super) fn supported_features(&self) -> Vec<(&'static str, i16, i16)> {
+        supported_features(self.config.bool(UNSTABLE_ENABLE))
     }
 
     /// What a broker tells of itself in a heartbeat.
@@ -65,7 +71,7 @@ impl Quorum {
             incarnation_id: self.incarnation_id,
             zk_migration_ready: false,
             listeners: self.node.listeners.iter().filter(|one| one.is_controller).map(listener).collect(),
-            features: metadata::features::supported_features().into_iter().map(feature).collect(),
+            features: self.supported_features().into_iter().map(feature).collect(),
         }
     }
 

@@ -33,13 +33,16 @@ pub(super) fn format_directory(file_system: &dyn FileSystem) {
 }
 
 fn format_with(file_system: &dyn FileSystem, dynamic: bool) {
+    format_at(file_system, dynamic, MetadataVersion::LATEST_PRODUCTION);
+}
+
+fn format_at(file_system: &dyn FileSystem, dynamic: bool, version: MetadataVersion) {
     let endpoint = Endpoint { listener: "CONTROLLER".into(), host: "localhost".into(), port: 9093 };
     let voter = Voter {
         key: ReplicaKey::new(NodeId(1), directory_id()),
         endpoints: vec![endpoint],
         supported: VersionRange::OURS,
     };
-    let version = MetadataVersion::LATEST_PRODUCTION;
     let options = FormatOptions {
         node_id: NodeId(1),
         cluster_id: "AAAAAAAAAAAAAAAAAAAAAw".into(),
@@ -502,6 +505,14 @@ fn a_vote_that_cannot_be_written_is_not_told() {
     node.quorum.step(time(node.now_ms), event, &mut effects);
     assert!(effects.iter().any(|effect| matches!(effect, Effect::Fatal { .. })), "{effects:?}");
     assert!(!effects.iter().any(|effect| matches!(effect, Effect::Reply { .. })), "{effects:?}");
+}
+
+#[test]
+#[should_panic(expected = "the cluster has metadata.version 31, this node only supports versions 7-30")]
+fn a_node_ends_in_a_cluster_whose_level_it_does_not_work_with() {
+    let file_system = Arc::new(MemoryFileSystem::new(1));
+    format_at(&*file_system, true, MetadataVersion::MAXIMUM);
+    Node::start(&file_system, 1, 1000);
 }
 
 /// The new epoch and the vote in it.

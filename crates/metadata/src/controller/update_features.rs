@@ -8,7 +8,7 @@ use protocol::{ErrorCode, Str};
 use super::{ApiError, Controller, Outcome};
 use crate::features::{
     ELIGIBLE_LEADER_REPLICAS_VERSION, FEATURES, KRAFT_VERSION, METADATA_VERSION, MetadataVersion,
-    supported_features,
+    UNSTABLE_ENABLE, supported_features,
 };
 use crate::image::ConfigResource;
 
@@ -166,7 +166,8 @@ impl Controller {
     /// Why somebody in the cluster could not work with `level`.
     fn unsupported(&self, name: &str, level: i16) -> Option<String> {
         let node = self.config.node_id;
-        let own = supported_features().into_iter().find(|(feature, ..)| *feature == name);
+        let own = supported_features(self.config.file.bool(UNSTABLE_ENABLE));
+        let own = own.into_iter().find(|(feature, ..)| *feature == name);
         match own {
             None => return Some(format!("Local controller {node} does not support this feature.")),
             Some((_, least, most))

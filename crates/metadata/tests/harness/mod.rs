@@ -125,7 +125,7 @@ impl Harness {
             broker_id: id,
             cluster_id: Str::from("4L6g3nShT-eMCtK--X86sw"),
             incarnation_id: Uuid(incarnation),
-            features: supported_features().iter().map(feature).collect(),
+            features: supported_features(false).iter().map(feature).collect(),
             log_dirs: vec![Uuid([100 + id as u8; 16])],
             previous_broker_epoch: -1,
             ..Default::default()

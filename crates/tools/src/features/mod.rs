@@ -124,16 +124,9 @@ fn pair(text: &str) -> Result<(&str, i16), Stop> {
     Ok((name, level))
 }
 
+/// Also one that is not stable: whether the cluster takes it is the cluster's to say.
 fn release(text: &str) -> Result<MetadataVersion, Stop> {
-    MetadataVersion::from_name(text).ok_or_else(|| {
-        let known = (MetadataVersion::MINIMUM.0..=MetadataVersion::MAXIMUM.0)
-            .filter_map(|level| MetadataVersion(level).name());
-        let known: Vec<&str> = known.collect();
-        Stop::error(format!(
-            "Unknown metadata.version '{text}'. Supported metadata.version are: {}",
-            known.join(", ")
-        ))
-    })
+    MetadataVersion::supported_by_name(text, true).map_err(Stop::error)
 }
 
 /// The level of metadata.version by its name.
