@@ -360,9 +360,7 @@ impl Producer {
         if !api.model.is_cluster || self.acks == -1 {
             contents::place(api.model, id, base, number, "acknowledgement");
         }
-        if api.model.is_cluster && self.acks == -1 {
-            let nature = api.model.sent[number as usize].nature;
-            let promise = (nature.flushed, nature.min_in_sync);
+        if let Some(promise) = self.promise(api.model, number) {
             api.model.survival.acknowledged(id, (base, number), promise, sent_at);
         }
         if flushed {
@@ -374,13 +372,18 @@ impl Producer {
 
     /// The log has had it, nobody says where.
     fn had(&mut self, api: &mut Api<'_>, id: TopicIdPartition, number: u32, sent_at: u64) {
-        if api.model.is_cluster && self.acks == -1 {
-            let nature = api.model.sent[number as usize].nature;
-            let promise = (nature.flushed, nature.min_in_sync);
+        if let Some(promise) = self.promise(api.model, number) {
             api.model.survival.had(id, number, promise, sent_at);
             api.model.log(id).had.insert(number);
         }
         self.acknowledged_in_calm += u64::from(self.is_calm);
+    }
+
+    /// What an answer promises of a batch beyond its leader's life, where it promises anything: whether it is on disks, and
+    /// how many replicas have to be in sync.
+    fn promise(&self, model: &Model, number: u32) -> Option<(bool, usize)> {
+        let nature = model.sent[number as usize].nature;
+        (model.is_cluster && self.acks == -1).then_some((nature.flushed, nature.min_in_sync))
     }
 
     /// Whatever is under way is left to itself.
