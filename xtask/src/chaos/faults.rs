@@ -68,6 +68,8 @@ enum Undo {
     SetClock,
     Relieve(Saturation),
     MoveBack(Move),
+    /// It has been done.
+    Nothing,
 }
 
 struct Active {
@@ -143,12 +145,13 @@ impl Storm {
         {
             // some of its nodes may be away for as long as others' ends are waited for
             let others_wait = self.active.iter().any(|one| one.kind.is_hard());
-            if let Active { end: Undo::MoveBack(back), until, .. } = &mut self.active[at]
-                && others_wait
-                && !back.ask(cluster)?
-            {
-                *until = now + ASKED_AGAIN_AFTER;
-                continue;
+            let one = &mut self.active[at];
+            if others_wait && let Undo::MoveBack(back) = &one.end {
+                if !back.ask(cluster)? {
+                    one.until = now + ASKED_AGAIN_AFTER;
+                    continue;
+                }
+                one.end = Undo::Nothing;
             }
             let over = self.active.swap_remove(at);
             let (kind, node) = (over.kind, over.node);
@@ -313,6 +316,7 @@ fn end(over: Active, cluster: &mut Cluster) -> Result<()> {
         // it goes on by itself
         Undo::FreeDisk => cluster.disk.free()?,
         Undo::MoveBack(back) => back.insist(cluster)?,
+        Undo::Nothing => {}
     }
     cluster.timeline.end(over.at);
     Ok(())
