@@ -13,6 +13,7 @@ use anyhow::{Context, Result, bail};
 use super::clients::{Client, Program};
 use super::growth::Newcomer;
 use super::members::{Running, Scenario};
+use super::own_producer::OwnProducer;
 use crate::quorum_nodes::{Nodes, tool};
 
 /// One client's part in it.
@@ -43,17 +44,24 @@ pub fn run(
     })?;
     let mut verdicts = Vec::new();
     let mut parts = keep(begun, &mut verdicts);
-    own_producer(nodes)?;
+    let first = clients.first().map_or("none", |(client, _)| client.name);
+    let mut own = OwnProducer::new(format!("barnabas.failover.{first}"));
+    own.send(&nodes.bootstrap(None))?;
     for id in 1..=nodes.0.len() {
         let ready = side_by_side(parts, |mut part| (part.client.name, part.hold().map(|()| part)))?;
         parts = keep(ready, &mut verdicts);
         nodes.node(id)?.kill();
         let killed = Instant::now();
-        own_producer(nodes)?;
-        let moved = side_by_side(parts, |mut part| {
-            let moved = part.moved(&format!("after node {id} was killed"));
-            part.longest_ms = part.longest_ms.max(killed.elapsed().as_millis());
-            (part.client.name, moved.map(|()| part))
+        let left = nodes.bootstrap(None);
+        let moved = thread::scope(|scope| {
+            let own = scope.spawn(|| own.send(&left));
+            let moved = side_by_side(parts, |mut part| {
+                let moved = part.moved(&format!("after node {id} was killed"));
+                part.longest_ms = part.longest_ms.max(killed.elapsed().as_millis());
+                (part.client.name, moved.map(|()| part))
+            });
+            own.join().map_err(|_| anyhow::anyhow!("our producer's thread panicked"))??;
+            moved
         })?;
         parts = keep(moved, &mut verdicts);
         nodes.node(id)?.start()?;
@@ -61,24 +69,13 @@ pub fn run(
     }
     let topics = parts.iter().map(|part| part.scenario.topic.clone());
     let topics = topics.chain(["__consumer_offsets".to_owned()]).collect();
+    own.check(&nodes.bootstrap(None))?;
     let newcomer = Newcomer::join(nodes, topics, folder)?;
     parts = all_moved(parts, "after a broker has taken its share", &mut verdicts)?;
     newcomer.leave(nodes, folder)?;
     parts = all_moved(parts, "after that broker was taken away", &mut verdicts)?;
     verdicts.extend(side_by_side(parts, |part| (part.client.name, part.end()))?);
     Ok(verdicts)
-}
-
-/// Our own producer, which begins right after a kill: what it hears first may name the dead node as a leader.
-fn own_producer(nodes: &Nodes) -> Result<()> {
-    let bootstrap = nodes.bootstrap(None);
-    let to = ["--bootstrap-server", &bootstrap, "--topic", "barnabas.failover"];
-    let what = ["--max-messages", "600", "--repeating-keys", "64"];
-    let text = tool(&[&["kafka-verifiable-producer"][..], &to, &what].concat())?;
-    if !text.contains("\"acked\":600") {
-        bail!("of 600 records not all were acknowledged: {}", text.lines().last().unwrap_or_default());
-    }
-    Ok(())
 }
 
 fn all_moved<'a>(parts: Vec<Part<'a>>, when: &str, verdicts: &mut Vec<Verdict>) -> Result<Vec<Part<'a>>> {

@@ -8,6 +8,7 @@ mod failover;
 mod group;
 mod growth;
 mod members;
+mod own_producer;
 mod report;
 mod session;
 
