@@ -11,7 +11,8 @@ use crate::machine::{Fatal, Output, Raft, Turn};
 use crate::message::{Destination, FetchRequest, FetchSnapshotRequest, Fetched, Request, SnapshotChunk};
 use crate::role::{Follower, Role};
 
-const FETCH_WAIT_MS_MAX: i32 = 500;
+/// Of a fetch that finds nothing new, unless a leader that lives must be heard from sooner.
+const FETCH_WAIT_MS_MAX: u64 = 500;
 /// After a voter has found the leader gone. The others find it out in the same moment or the next, and none grants a
 /// pre-vote before.
 const GONE_GRACE_MS: u64 = 10;
@@ -80,11 +81,16 @@ impl Raft {
             epoch: self.epoch,
             offset: turn.log.end_offset(),
             last_epoch: turn.log.last_epoch(),
-            max_wait_ms: FETCH_WAIT_MS_MAX,
+            max_wait_ms: self.fetch_wait_ms(),
             max_bytes: self.settings.fetch_bytes_max,
             high_watermark: self.high_watermark.unwrap_or(Offset(-1)),
         });
         self.send(to, Sent::Fetch, request, turn);
+    }
+
+    /// Twice within the time after which the leader is given up.
+    fn fetch_wait_ms(&self) -> i32 {
+        i32::try_from(FETCH_WAIT_MS_MAX.min(self.settings.fetch_timeout_ms / 2)).unwrap_or(0)
     }
 
     fn send_fetch_snapshot(&mut self, to: Destination, id: SnapshotId, held: u64, turn: &mut Turn<'_>) {

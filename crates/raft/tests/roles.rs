@@ -291,3 +291,21 @@ fn voters_find_a_hung_leader_one_after_the_other() {
         }
     }
 }
+
+/// Else a follower would stand against a leader that lives and has nothing to tell.
+#[test]
+fn a_fetch_waits_for_less_than_the_leader_is_given() {
+    for (fetch_timeout_ms, wait) in [(2000, 500), (1000, 500), (500, 250), (1, 0)] {
+        let settings = Settings { fetch_timeout_ms, ..Settings::new(key(0), endpoints(0)) };
+        let node = Node::start_as(settings, follower_of(2));
+        let waits: Vec<i32> = node
+            .out
+            .iter()
+            .filter_map(|output| match output {
+                Output::Send { request: Request::Fetch(fetch), .. } => Some(fetch.max_wait_ms),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(waits, [wait], "{fetch_timeout_ms}");
+    }
+}
