@@ -12,6 +12,7 @@ mod fuzz;
 mod install;
 mod metadata_referee;
 mod model;
+mod node_log;
 mod process;
 mod quorum_nodes;
 mod quorum_referee;

@@ -49,6 +49,8 @@ pub struct Settings {
     pub java: Vec<String>,
     /// The processors it is kept on, as taskset writes them.
     pub processors: Option<String>,
+    /// Whether Barnabas writes to its log what it does (`node_log`).
+    pub tells: bool,
 }
 
 /// As Kafka's start script sets it.
@@ -69,7 +71,15 @@ pub const JAVA_SMALL: &[&str] =
 impl Settings {
     pub fn new(kind: Kind, folder: PathBuf) -> Result<Settings> {
         let java = JAVA_SMALL.iter().map(|&option| option.to_owned()).collect();
-        Ok(Settings { kind, folder, port: free_port()?, properties: Vec::new(), java, processors: None })
+        Ok(Settings {
+            kind,
+            folder,
+            port: free_port()?,
+            properties: Vec::new(),
+            java,
+            processors: None,
+            tells: false,
+        })
     }
 
     pub fn property(mut self, key: &str, value: impl ToString) -> Settings {
@@ -127,6 +137,9 @@ impl Settings {
             Kind::Barnabas => {
                 let mut command = self.pinned(binary()?.to_string_lossy().as_ref());
                 command.arg("server").arg(&properties);
+                if self.tells {
+                    command.env("BARNABAS_LOG", "info");
+                }
                 command
             }
             Kind::Kafka => {

@@ -78,6 +78,52 @@ func settled(topics kadm.TopicDetails, s settings) bool {
 	return true
 }
 
+// agreed waits until all replicas of the partition of the load name the same leader, and gives it. A broker that was stopped
+// for a while first tells what it knew before.
+func agreed(ctx context.Context, c *kgo.Client, s settings) (int32, error) {
+	for {
+		leader, err := inSync(ctx, c, s, s.topic)
+		if err != nil {
+			return 0, err
+		}
+		known := 0
+		for _, broker := range c.DiscoveredBrokers() {
+			if told, err := leaderToldBy(ctx, broker, s); err == nil && told == leader {
+				known++
+			}
+		}
+		if known == s.replicas {
+			return leader, nil
+		}
+		select {
+		case <-ctx.Done():
+			return 0, fmt.Errorf("not all brokers know that %d leads: %w", leader, ctx.Err())
+		case <-time.After(often):
+		}
+	}
+}
+
+func leaderToldBy(ctx context.Context, broker *kgo.Broker, s settings) (int32, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	request := kmsg.NewPtrMetadataRequest()
+	topic := kmsg.NewMetadataRequestTopic()
+	topic.Topic = kmsg.StringPtr(s.topic)
+	request.Topics = append(request.Topics, topic)
+	answer, err := request.RequestWith(ctx, broker)
+	if err != nil {
+		return 0, err
+	}
+	for _, topic := range answer.Topics {
+		for _, partition := range topic.Partitions {
+			if partition.Partition == int32(s.partition) && len(partition.ISR) == s.replicas {
+				return partition.Leader, nil
+			}
+		}
+	}
+	return 0, errors.New("not known, or not in sync")
+}
+
 // activeController is the quorum's leader.
 func activeController(ctx context.Context, c *kgo.Client) (int32, error) {
 	request := kmsg.NewPtrDescribeQuorumRequest()
@@ -98,7 +144,8 @@ func activeController(ctx context.Context, c *kgo.Client) (int32, error) {
 	return answer.Topics[0].Partitions[0].LeaderID, nil
 }
 
-// writer produces one record after the other, acks=all, and remembers when the last answer came and the longest pause.
+// writer produces one record after the other, acks=all, and remembers when the last answered one was begun, when its answer
+// came, and the longest pause.
 type writer struct {
 	client    *kgo.Client
 	topic     string
@@ -107,6 +154,7 @@ type writer struct {
 
 	lock    sync.Mutex
 	acked   *sync.Cond
+	begun   time.Time
 	last    time.Time
 	longest time.Duration
 	err     error
@@ -127,12 +175,13 @@ func startWriter(s settings, options ...kgo.Opt) (*writer, error) {
 
 func (w *writer) run() {
 	for {
+		begun := time.Now()
 		record := &kgo.Record{Topic: w.topic, Partition: w.partition, Value: []byte("probe")}
 		err := w.client.ProduceSync(context.Background(), record).FirstErr()
 		w.lock.Lock()
 		now := time.Now()
 		w.longest = max(w.longest, now.Sub(w.last))
-		w.last = now
+		w.begun, w.last = begun, now
 		if err != nil && w.err == nil {
 			w.err = err
 		}
@@ -145,11 +194,11 @@ func (w *writer) run() {
 	}
 }
 
-// next waits for the first answer after a moment.
+// next waits for the first answer to a record that was begun after a moment: an answer alone may have been on its way.
 func (w *writer) next(after time.Time) (time.Time, error) {
 	w.lock.Lock()
 	defer w.lock.Unlock()
-	for !w.last.After(after) && w.err == nil {
+	for !w.begun.After(after) && w.err == nil {
 		w.acked.Wait()
 	}
 	return w.last, w.err
@@ -166,17 +215,18 @@ func (w *writer) longestPause() (time.Duration, error) {
 
 // probe writes with two clients, one that tries again every 10 ms and one as it comes, and obeys lines of its input:
 //
-//	settle         waits until all replicas are in sync and the first client is answered; prints "settled LEADER CONTROLLER"
+//	settle         waits until all replicas are in sync, all brokers know it, and the first client is answered;
+//	               prints "settled LEADER CONTROLLER"
 //	settle all     the same for both clients
 //	gather         makes the active controller's node the partition's leader; prints "gathered NODE"
 //	part           makes another node than the active controller's its leader; prints "parted NODE"
-//	killed NANOS   waits for the first client's next answer from now on; prints "gap MICROS", counted from NANOS
+//	killed NANOS   waits until a record that the first client begins from now on is answered; prints "gap MICROS", from NANOS
 //	usual NANOS    the same for the second client
 //	change         tries to change the metadata every 10 ms until it is done; prints "changed NANOS", when that was
 //	pause          prints "pause MICROS MICROS", the longest times without an answer since the last such line
 func probe(s settings) (result, error) {
 	impatient := []kgo.Opt{kgo.ProducerLinger(0), kgo.RetryBackoffFn(func(int) time.Duration { return often }),
-		kgo.MetadataMinAge(often), kgo.DialTimeout(100*time.Millisecond), kgo.DisableIdempotentWrite(),
+		kgo.MetadataMinAge(often), kgo.DialTimeout(100 * time.Millisecond), kgo.DisableIdempotentWrite(),
 		// a leader that hangs is not waited for, nor are connections to it when those that its kernel accepts are used up
 		kgo.ProduceRequestTimeout(100 * time.Millisecond), kgo.RequestTimeoutOverhead(100 * time.Millisecond)}
 	quick, err := startWriter(s, impatient...)
@@ -208,7 +258,7 @@ func probe(s settings) (result, error) {
 func obey(ctx context.Context, s settings, command, argument string, quick, usual *writer, control *kgo.Client) (string, error) {
 	switch command {
 	case "settle":
-		leader, err := inSync(ctx, control, s, s.topic)
+		leader, err := agreed(ctx, control, s)
 		if err != nil {
 			return "", err
 		}

@@ -20,10 +20,11 @@ pub struct Sizes {
     pub commits: u64,
     pub reloaded_commits: u64,
     pub recovery_bytes: u64,
-    /// How often a node of ours is killed; Kafka's takes seconds each time, and is killed less often.
-    pub kills: usize,
-    pub kafka_kills: usize,
-    pub hangs: usize,
+    /// How often a node of ours is killed or stopped. Kafka's takes seconds each time, and is less often.
+    pub faults: usize,
+    pub kafka_faults: usize,
+    /// How often the active controller is killed among many partitions.
+    pub controllers: usize,
     /// Topics of 1,000 partitions.
     pub large_topics: u64,
 }
@@ -39,9 +40,9 @@ impl Sizes {
                 commits: 10_000,
                 reloaded_commits: 100_000,
                 recovery_bytes: 64 << 20,
-                kills: 5,
-                kafka_kills: 1,
-                hangs: 1,
+                faults: 5,
+                kafka_faults: 1,
+                controllers: 3,
                 large_topics: 1,
             };
         }
@@ -53,9 +54,9 @@ impl Sizes {
             commits: 1_000_000,
             reloaded_commits: 10_000_000,
             recovery_bytes: recovery_gib << 30,
-            kills: 200,
-            kafka_kills: 3,
-            hangs: 2,
+            faults: 200,
+            kafka_faults: 3,
+            controllers: 50,
             large_topics: 10,
         }
     }

@@ -9,13 +9,53 @@ use super::nodes::{Cluster, Probe, now_nanos, percentiles};
 use crate::bench::Party;
 use crate::bench::run::{Bench, Figure, less};
 use crate::install;
+use crate::node_log;
 use crate::shell::root;
 use crate::subject::Kind;
 
 #[derive(Clone, Copy, Debug)]
 pub enum Fault {
     Kill,
-    Hang { session_ms: Option<u32> },
+    Hang(Patience),
+}
+
+/// How long a node that says nothing is waited for.
+#[derive(Clone, Copy, Debug)]
+pub enum Patience {
+    Defaults,
+    /// Milliseconds of a broker's session.
+    Session(u32),
+    /// The same, of a broker's session and of the quorum's fetches.
+    All(u32),
+}
+
+impl Fault {
+    fn properties(self) -> Vec<(&'static str, String)> {
+        let (session, fetch) = match self {
+            Fault::Kill | Fault::Hang(Patience::Defaults) => (None, None),
+            Fault::Hang(Patience::Session(ms)) => (Some(ms), None),
+            Fault::Hang(Patience::All(ms)) => (Some(ms), Some(ms)),
+        };
+        // Kafka's heartbeats are as rare as ever where the session alone is given
+        let heartbeat = session.map(|ms| ms / 5);
+        [
+            ("broker.session.timeout.ms", session),
+            ("broker.heartbeat.interval.ms", heartbeat),
+            ("controller.quorum.fetch.timeout.ms", fetch),
+        ]
+        .into_iter()
+        .filter_map(|(name, ms)| Some((name, ms?.to_string())))
+        .collect()
+    }
+
+    /// So many faults are also seen by clients with their defaults, which are slow to try again, slower where no
+    /// connection ends.
+    fn usual(self) -> usize {
+        match self {
+            Fault::Kill => 10,
+            Fault::Hang(_) => 3,
+        }
+    }
 }
 
 /// Microseconds without an acknowledged record, fault by fault.
@@ -28,36 +68,32 @@ struct Gaps {
     /// The same faults, all of them, seen by clients as they come.
     franz_go: Vec<i64>,
     java: Vec<i64>,
+    victims: Vec<Victim>,
 }
 
 pub fn measure(bench: &Bench, party: Party, partitions: u64, fault: Fault) -> Result<Vec<Figure>> {
     let Some(kind) = party.kind() else { return Ok(Vec::new()) };
-    let session = match fault {
-        Fault::Hang { session_ms: Some(session) } => Some(session),
-        _ => None,
-    };
-    // Kafka's heartbeats are as rare as ever where the session alone is given
-    let (session, heartbeat) = (session.map(|ms| ms.to_string()), session.map(|ms| (ms / 5).to_string()));
-    let mut properties = Vec::new();
-    if let (Some(session), Some(heartbeat)) = (&session, &heartbeat) {
-        properties.push(("broker.session.timeout.ms", session.as_str()));
-        properties.push(("broker.heartbeat.interval.ms", heartbeat.as_str()));
-    }
+    let properties = fault.properties();
+    let properties: Vec<(&str, &str)> =
+        properties.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let mut cluster = Cluster::start(bench, kind, &properties)?;
     cluster.create(bench, 1, partitions)?;
     let mut probe = probe(bench, &cluster, partitions)?;
     let mut java = java_probe(&cluster)?;
-    let times = match (fault, kind) {
-        (Fault::Hang { .. }, _) => bench.sizes.hangs,
-        (Fault::Kill, Kind::Barnabas) => bench.sizes.kills,
-        (Fault::Kill, Kind::Kafka) => bench.sizes.kafka_kills,
+    let times = match kind {
+        Kind::Barnabas => bench.sizes.faults,
+        Kind::Kafka => bench.sizes.kafka_faults,
     };
     let mut gaps = Gaps::default();
     for index in 0..times {
-        let clients = (index < USUAL).then_some(&mut java);
+        let clients = (index < fault.usual()).then_some(&mut java);
         let with_controller = index % EACH_WITH_CONTROLLER == 0;
         one(&mut cluster, &mut probe, clients, with_controller, fault, &mut gaps)?;
     }
+    let unexplained = match kind {
+        Kind::Barnabas => Some(fencings(&cluster, &gaps.victims)?),
+        Kind::Kafka => None,
+    };
     // killed, not stopped: the last victim has just begun again
     drop((probe, java, cluster));
     let mut figures = percentiles("leader, p50", "leader, p99", &mut gaps.leader);
@@ -65,11 +101,36 @@ pub fn measure(bench: &Bench, party: Party, partitions: u64, fault: Fault) -> Re
     figures.extend(percentiles(both.0, both.1, &mut gaps.with_controller));
     figures.extend(percentiles("franz-go as it comes, p50", "franz-go as it comes, p99", &mut gaps.franz_go));
     figures.extend(percentiles("Java as it comes, p50", "Java as it comes, p99", &mut gaps.java));
+    figures.extend(unexplained.map(|count| less("fenced without reason", count as f64, "")));
     Ok(figures)
 }
 
-/// So many faults are also seen by clients with their defaults, one of which is slow to try again.
-const USUAL: usize = 10;
+/// A node that was killed or stopped.
+struct Victim {
+    node: usize,
+    since: i64,
+}
+
+/// How many brokers were fenced while no fault of theirs was the latest. Each is printed.
+fn fencings(cluster: &Cluster, victims: &[Victim]) -> Result<usize> {
+    let mut unexplained = 0;
+    for fenced in cluster
+        .nodes
+        .0
+        .iter()
+        .map(|node| node_log::fenced(&node.settings.log()))
+        .collect::<Result<Vec<_>>>()?
+        .concat()
+    {
+        let latest = victims.iter().rev().find(|victim| victim.since / 1_000_000 <= fenced.at_ms);
+        if latest.is_some_and(|victim| victim.node != fenced.broker) {
+            println!("    without reason: {}", fenced.line);
+            unexplained += 1;
+        }
+    }
+    Ok(unexplained)
+}
+
 /// Every third fault hits a leader that is the active controller as well, the others one that is not.
 const EACH_WITH_CONTROLLER: usize = 3;
 
@@ -97,11 +158,13 @@ fn one(
     if let Some(java) = &mut clients {
         java.ask("settle", "settled")?;
     }
-    let node = cluster.nodes.node(usize::try_from(leader)?)?;
+    let victim = usize::try_from(leader)?;
+    let node = cluster.nodes.node(victim)?;
     let since = now_nanos()?;
+    gaps.victims.push(Victim { node: victim, since });
     match fault {
         Fault::Kill => node.kill(),
-        Fault::Hang { .. } => {
+        Fault::Hang(_) => {
             node.subject().context("not running")?.process.hold(true)?;
             // what it answered just before is on its way
             thread::sleep(LAST_ANSWERS);
@@ -118,10 +181,10 @@ fn one(
         gaps.franz_go.extend(probe.ask(&format!("usual {since}"), "gap")?);
         gaps.java.extend(java.heard("gap")?);
     }
-    let node = cluster.nodes.node(usize::try_from(leader)?)?;
+    let node = cluster.nodes.node(victim)?;
     match fault {
         Fault::Kill => node.start(),
-        Fault::Hang { .. } => node.subject().context("not running")?.process.hold(false),
+        Fault::Hang(_) => node.subject().context("not running")?.process.hold(false),
     }
 }
 

@@ -8,10 +8,13 @@ use super::failover::probe;
 use super::nodes::{Cluster, now_nanos, percentiles};
 use crate::bench::Party;
 use crate::bench::run::{Bench, Figure, less};
+use crate::node_log;
 use crate::subject::{Kind, Subject};
 
 const PARTITIONS: u64 = 1000;
 const BYTES_A_TOPIC: u64 = 32 << 20;
+/// A new active controller that takes longer is asked why.
+const WORTH_A_LOOK_MS: i64 = 250;
 
 pub fn measure(bench: &Bench, party: Party) -> Result<Vec<Figure>> {
     let Some(kind) = party.kind() else { return Ok(Vec::new()) };
@@ -43,7 +46,7 @@ pub fn measure(bench: &Bench, party: Party) -> Result<Vec<Figure>> {
     std::thread::sleep(idle);
     let cpu = (cluster.cpu_seconds()? - before) / idle.as_secs_f64();
     figures.push(less("CPU of three idle nodes", cpu, "cores"));
-    let times = if kind == Kind::Barnabas { bench.sizes.hangs * 3 } else { bench.sizes.hangs };
+    let times = if kind == Kind::Barnabas { bench.sizes.controllers } else { bench.sizes.kafka_faults };
     figures.extend(controllers(bench, &mut cluster, times)?);
     // killed, not stopped: a controlled stop syncs each partition's files
     Ok(figures)
@@ -51,6 +54,15 @@ pub fn measure(bench: &Bench, party: Party) -> Result<Vec<Figure>> {
 
 fn largest(cluster: &Cluster, figure: impl Fn(&Subject) -> Result<f64>) -> Result<f64> {
     cluster.subjects().map(figure).try_fold(0f64, |most, one| Ok(most.max(one?)))
+}
+
+/// What the nodes said meanwhile.
+fn tell(cluster: &Cluster, from_ms: i64, to_ms: i64) {
+    for node in &cluster.nodes.0 {
+        for line in node_log::between(&node.settings.log(), from_ms, to_ms) {
+            println!("    node {}: {line}", node.id);
+        }
+    }
 }
 
 /// The active controller's node is killed: how long until the metadata can be changed again.
@@ -63,8 +75,12 @@ fn controllers(bench: &Bench, cluster: &mut Cluster, times: usize) -> Result<Vec
         let since = now_nanos()?;
         cluster.nodes.node(controller)?.kill();
         let changed = probe.ask("change", "changed")?;
-        let gap = (changed.first().context("no time")? - since) / 1000;
+        let done = changed.first().context("no time")?;
+        let gap = (done - since) / 1000;
         println!("    controller {controller} killed: {} ms", gap / 1000);
+        if gap / 1000 > WORTH_A_LOOK_MS {
+            tell(cluster, since / 1_000_000, done / 1_000_000);
+        }
         gaps.push(gap);
         cluster.nodes.node(controller)?.start()?;
     }

@@ -7,7 +7,7 @@ mod nodes;
 mod produce;
 
 use super::loads::Load;
-use failover::Fault;
+use failover::{Fault, Patience};
 
 pub const LOADS: &[Load] = &[
     Load {
@@ -33,12 +33,17 @@ pub const LOADS: &[Load] = &[
     Load {
         name: "hang",
         about: "SIGSTOP of a leader to the next acknowledged record, default session",
-        run: |b, p| failover::measure(b, p, 1, Fault::Hang { session_ms: None }),
+        run: |b, p| failover::measure(b, p, 1, Fault::Hang(Patience::Defaults)),
     },
     Load {
         name: "hang-500",
         about: "the same with broker.session.timeout.ms=500",
-        run: |b, p| failover::measure(b, p, 1, Fault::Hang { session_ms: Some(500) }),
+        run: |b, p| failover::measure(b, p, 1, Fault::Hang(Patience::Session(500))),
+    },
+    Load {
+        name: "hang-all-500",
+        about: "the same with controller.quorum.fetch.timeout.ms=500 too",
+        run: |b, p| failover::measure(b, p, 1, Fault::Hang(Patience::All(500))),
     },
     Load {
         name: "many",

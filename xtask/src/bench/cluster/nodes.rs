@@ -34,6 +34,7 @@ impl Cluster {
         let folder = bench.folder.join("broker");
         let mut nodes = Nodes::format(&folder, &[kind; NODES], Voters::Static, &all)?;
         for node in &mut nodes.0 {
+            node.settings.tells = true;
             node.settings.java = JAVA_AS_SHIPPED.iter().map(|&option| option.to_owned()).collect();
             node.start()?;
         }
