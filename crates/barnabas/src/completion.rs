@@ -47,7 +47,7 @@ fn own() -> [Completed; 8] {
         Completed::new("server-stop", &[], &["--help", "--node-id", "--process-role"]),
         Completed::new(
             "storage",
-            &["format", "info", "random-uuid"],
+            &["feature-dependencies", "format", "info", "random-uuid", "version-mapping"],
             &[
                 "--cluster-id",
                 "--config",

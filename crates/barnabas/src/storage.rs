@@ -9,10 +9,10 @@ use server::configuration::Given;
 use server::format::{self, First, Wanted};
 
 const PROGRAM: &str = "kafka-storage";
-const COMMANDS: &str = "'info', 'format', 'random-uuid'";
+const COMMANDS: &str = "'info', 'format', 'version-mapping', 'feature-dependencies', 'random-uuid'";
 
 const HELP: &str = "\
-usage: kafka-storage [-h] {info,format,random-uuid} ...
+usage: kafka-storage [-h] {info,format,version-mapping,feature-dependencies,random-uuid} ...
 
 The Kafka storage tool.
 
@@ -25,6 +25,10 @@ The Kafka storage tool.
     -s, --standalone                  this controller is the only first voter
     -I, --initial-controllers LIST    the first voters: id@host:port:directory-id,…
     -N, --no-initial-controllers      no first voters: they are in the log already, or in controller.quorum.voters
+  version-mapping                   the level of each feature that goes with a release:
+    -r, --release-version RELEASE     4.3-IV0 unless given
+  feature-dependencies              what levels of features need of others:
+    -f, --feature FEATURE=LEVEL       may be given again
 
 examples:
   kafka-storage random-uuid
@@ -57,24 +61,39 @@ pub fn run(arguments: &[OsString]) -> ExitCode {
             println!("{}", format::random_id());
             return ExitCode::SUCCESS;
         }
-        "info" | "format" => Words::parse(rest),
+        "info" | "format" | "version-mapping" | "feature-dependencies" => Words::parse(rest),
         other => Err(format!("invalid choice: '{other}' (choose from {COMMANDS})")),
     };
     match outcome {
         Err(message) => refuse(&message),
         Ok(words) if command == "info" => info(&words),
+        Ok(words) if command == "version-mapping" => {
+            looked_up(tools::say_mapping(words.one("--release-version")))
+        }
+        Ok(words) if command == "feature-dependencies" && !words.has("--feature") => {
+            refuse("argument --feature/-f is required")
+        }
+        Ok(words) if command == "feature-dependencies" => {
+            looked_up(tools::say_storage_dependencies(words.all("--feature")))
+        }
         Ok(words) => do_format(&words),
     }
 }
 
 fn refuse(message: &str) -> ExitCode {
-    eprintln!("usage: {PROGRAM} [-h] {{info,format,random-uuid}} ...\n{PROGRAM}: error: {message}");
+    eprintln!(
+        "usage: {PROGRAM} [-h] {{info,format,version-mapping,feature-dependencies,random-uuid}} ...\n{PROGRAM}: error: {message}"
+    );
     ExitCode::FAILURE
 }
 
 fn fail(message: &str) -> ExitCode {
     eprintln!("{message}");
     ExitCode::FAILURE
+}
+
+fn looked_up(outcome: Result<(), tools::Stop>) -> ExitCode {
+    outcome.map_or_else(|stop| stop.end(String::new), |()| ExitCode::SUCCESS)
 }
 
 /// Options by their long names.

@@ -47,7 +47,8 @@ mod uuid;
 mod verifiable_consumer;
 mod verifiable_producer;
 
-use stop::Stop;
+pub use features::{say_mapping, say_storage_dependencies};
+pub use stop::Stop;
 
 type Main = fn(Vec<String>) -> ExitCode;
 

@@ -24,11 +24,14 @@ const ORDER: [&str; 6] = [
 ];
 
 pub fn version_mapping(arguments: &Arguments) -> Result<(), Stop> {
-    let version = match arguments.value("--release-version") {
-        Some(text) => release(text)?,
-        None => MetadataVersion::LATEST_PRODUCTION,
-    };
-    say!("{METADATA_VERSION}={} ({})", version.0, version.name().unwrap_or_default());
+    say_mapping(arguments.value("--release-version"))
+}
+
+/// The levels of a release, under the name that it was asked by; also for kafka-storage.
+pub fn say_mapping(text: Option<&str>) -> Result<(), Stop> {
+    let version = text.map_or(Ok(MetadataVersion::LATEST_PRODUCTION), release)?;
+    let name = text.or_else(|| version.name()).unwrap_or_default();
+    say!("{METADATA_VERSION}={} ({name})", version.0);
     for feature in ORDER {
         say!("{feature}={}", level_at(feature, version));
     }
@@ -63,8 +66,32 @@ pub fn dependencies(arguments: &Arguments) -> Result<(), Stop> {
     Ok(())
 }
 
+/// The same for kafka-storage, whose errors are others.
+pub fn say_storage_dependencies<'a>(features: impl Iterator<Item = &'a str>) -> Result<(), Stop> {
+    for text in features {
+        for line in storage_needs(text)? {
+            say!("{line}");
+        }
+    }
+    Ok(())
+}
+
 fn needs(text: &str) -> Result<Vec<String>, Stop> {
     let (name, level) = pair(text)?;
+    needs_of(name, level, || format!("No feature:{name} with feature level {level}"))
+}
+
+fn storage_needs(text: &str) -> Result<Vec<String>, Stop> {
+    let (name, level) = text.split_once('=').ok_or_else(|| {
+        let form = "Expected format: 'feature=version' (e.g. 'group.version=1')";
+        Stop::error(format!("Invalid feature format: {text}. {form}"))
+    })?;
+    let invalid = |_| Stop::error(format!("Invalid version format: {level} for feature {name}"));
+    let level = level.parse().map_err(invalid)?;
+    needs_of(name, level, || format!("Feature level {level} is not supported for feature {name}"))
+}
+
+fn needs_of(name: &str, level: i16, no_level: impl Fn() -> String) -> Result<Vec<String>, Stop> {
     if name == METADATA_VERSION {
         let version = MetadataVersion(level).name();
         let version = version.ok_or_else(|| Stop::error(format!("Unknown metadata.version {level}")))?;
@@ -77,7 +104,7 @@ fn needs(text: &str) -> Result<Vec<String>, Stop> {
         _ => return Err(Stop::error(format!("Unknown feature: {name}"))),
     };
     if !(0..=most).contains(&level) {
-        return Err(Stop::error(format!("No feature:{name} with feature level {level}")));
+        return Err(Stop::error(no_level()));
     }
     let needed = feature.map_or(&[][..], |feature| feature.needs);
     let needed = needed.iter().filter(|(at, _)| *at <= level).map(|(_, needed)| *needed).max();
@@ -127,8 +154,24 @@ mod tests {
                 error("Can't parse feature=level string share.version=x: unable to parse x as a short."),
             ),
         ] {
-            let expected = expected.map(|lines| lines.into_iter().map(String::from).collect());
+            let expected = expected.map(|lines: Vec<&str>| lines.into_iter().map(String::from).collect());
             assert_eq!(needs(text), expected, "{text}");
+        }
+        for (text, expected) in [
+            ("share.version=1", Ok(vec!["share.version=1 has no dependencies."])),
+            ("share.version=9", error("Feature level 9 is not supported for feature share.version")),
+            ("share.version=x", error("Invalid version format: x for feature share.version")),
+            ("metadata.version=3", error("Unknown metadata.version 3")),
+            ("=1", error("Unknown feature: ")),
+            (
+                "share.version",
+                error(
+                    "Invalid feature format: share.version. Expected format: 'feature=version' (e.g. 'group.version=1')",
+                ),
+            ),
+        ] {
+            let expected = expected.map(|lines: Vec<&str>| lines.into_iter().map(String::from).collect());
+            assert_eq!(storage_needs(text), expected, "{text}");
         }
     }
 }

@@ -4,6 +4,8 @@ mod describe;
 mod look_up;
 mod update;
 
+pub use look_up::{say_mapping, say_storage_dependencies};
+
 use std::process::ExitCode;
 
 use metadata::features::{METADATA_VERSION, MetadataVersion};
