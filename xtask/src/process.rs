@@ -1,6 +1,7 @@
 //! Child processes that never outlive their owner: each in its own process group, waited for with a time limit, killed
 //! with its children when dropped.
 
+use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, Command, ExitStatus};
@@ -12,6 +13,7 @@ use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 const POLL: Duration = Duration::from_millis(10);
+const HOLD_LIMIT: Duration = Duration::from_secs(10);
 
 /// A running program, the leader of its process group.
 pub struct Process {
@@ -85,10 +87,34 @@ impl Process {
         self.wait(limit)
     }
 
-    /// Stops it in its tracks (SIGSTOP), or lets it go on (SIGCONT).
-    pub fn hold(&self, held: bool) -> Result<()> {
-        let pid = self.pid().context("no process")?;
-        Ok(kill_process(pid, if held { Signal::STOP } else { Signal::CONT })?)
+    /// Stops it in its tracks (SIGSTOP); a thread that waits for the disk stops when the disk has answered.
+    pub fn hold(&self) -> Result<()> {
+        self.signal(Signal::STOP)?;
+        let deadline = Instant::now() + HOLD_LIMIT;
+        while !self.is_held()? {
+            if Instant::now() > deadline {
+                bail!("{} does not stop", self.name);
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
+    }
+
+    /// Lets it go on.
+    pub fn release(&self) -> Result<()> {
+        self.signal(Signal::CONT)
+    }
+
+    fn is_held(&self) -> Result<bool> {
+        for thread in fs::read_dir(format!("/proc/{}/task", self.id()))? {
+            let status = fs::read_to_string(thread?.path().join("stat"))?;
+            // the name, in brackets, may hold anything
+            let state = status.rsplit(") ").next().and_then(|rest| rest.chars().next());
+            if state != Some('T') {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// SIGKILL to the whole group, and waits for its end.

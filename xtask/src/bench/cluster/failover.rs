@@ -134,8 +134,8 @@ fn fencings(cluster: &Cluster, victims: &[Victim]) -> Result<usize> {
 /// Every third fault hits a leader that is the active controller as well, the others one that is not.
 const EACH_WITH_CONTROLLER: usize = 3;
 
-/// For answers of a node that is stopped.
-const LAST_ANSWERS: Duration = Duration::from_millis(20);
+/// No session is that short: the node did not lead.
+const TOO_SOON_US: i64 = 100_000;
 
 fn one(
     cluster: &mut Cluster,
@@ -164,11 +164,7 @@ fn one(
     gaps.victims.push(Victim { node: victim, since });
     match fault {
         Fault::Kill => node.kill(),
-        Fault::Hang(_) => {
-            node.subject().context("not running")?.process.hold(true)?;
-            // what it answered just before is on its way
-            thread::sleep(LAST_ANSWERS);
-        }
+        Fault::Hang(_) => node.subject().context("not running")?.process.hold()?,
     }
     let killed = format!("killed {since}");
     if let Some(java) = &mut clients {
@@ -176,6 +172,9 @@ fn one(
     }
     let gap = probe.ask(&killed, "gap")?;
     println!("    node {leader}, active controller {controller}: {:?} us", gap);
+    if matches!(fault, Fault::Hang(_)) && gap.iter().any(|&us| us < TOO_SOON_US) {
+        cluster.tell(since / 1_000_000 - 5000, since / 1_000_000);
+    }
     if leader == controller { &mut gaps.with_controller } else { &mut gaps.leader }.extend(gap);
     if let Some(java) = clients {
         gaps.franz_go.extend(probe.ask(&format!("usual {since}"), "gap")?);
@@ -184,7 +183,7 @@ fn one(
     let node = cluster.nodes.node(victim)?;
     match fault {
         Fault::Kill => node.start(),
-        Fault::Hang(_) => node.subject().context("not running")?.process.hold(false),
+        Fault::Hang(_) => node.subject().context("not running")?.process.release(),
     }
 }
 

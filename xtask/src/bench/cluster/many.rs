@@ -8,7 +8,6 @@ use super::failover::probe;
 use super::nodes::{Cluster, now_nanos, percentiles};
 use crate::bench::Party;
 use crate::bench::run::{Bench, Figure, less};
-use crate::node_log;
 use crate::subject::{Kind, Subject};
 
 const PARTITIONS: u64 = 1000;
@@ -56,15 +55,6 @@ fn largest(cluster: &Cluster, figure: impl Fn(&Subject) -> Result<f64>) -> Resul
     cluster.subjects().map(figure).try_fold(0f64, |most, one| Ok(most.max(one?)))
 }
 
-/// What the nodes said meanwhile.
-fn tell(cluster: &Cluster, from_ms: i64, to_ms: i64) {
-    for node in &cluster.nodes.0 {
-        for line in node_log::between(&node.settings.log(), from_ms, to_ms) {
-            println!("    node {}: {line}", node.id);
-        }
-    }
-}
-
 /// The active controller's node is killed: how long until the metadata can be changed again.
 fn controllers(bench: &Bench, cluster: &mut Cluster, times: usize) -> Result<Vec<Figure>> {
     let mut probe = probe(bench, cluster, PARTITIONS)?;
@@ -79,7 +69,7 @@ fn controllers(bench: &Bench, cluster: &mut Cluster, times: usize) -> Result<Vec
         let gap = (done - since) / 1000;
         println!("    controller {controller} killed: {} ms", gap / 1000);
         if gap / 1000 > WORTH_A_LOOK_MS {
-            tell(cluster, since / 1_000_000, done / 1_000_000);
+            cluster.tell(since / 1_000_000, done / 1_000_000);
         }
         gaps.push(gap);
         cluster.nodes.node(controller)?.start()?;

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result, bail};
 
 use crate::bench::run::{Bench, Figure};
+use crate::node_log;
 use crate::process::Process;
 use crate::quorum_nodes::{Nodes, Voters};
 use crate::subject::{JAVA_AS_SHIPPED, Kind, Subject};
@@ -59,6 +60,15 @@ impl Cluster {
     pub fn create(&self, bench: &Bench, topics: u64, partitions: u64) -> Result<f64> {
         let options = [("count", topics.to_string()), ("partitions", partitions.to_string())];
         bench.load_anywhere(&self.bootstrap(), "replicated", &options)?.number("seconds")
+    }
+
+    /// Prints what the nodes said in a moment, both ends in milliseconds since 1970.
+    pub fn tell(&self, from_ms: i64, to_ms: i64) {
+        for node in &self.nodes.0 {
+            for line in node_log::between(&node.settings.log(), from_ms, to_ms) {
+                println!("    node {}: {line}", node.id);
+            }
+        }
     }
 
     pub fn stop(mut self) -> Result<()> {
