@@ -76,6 +76,10 @@ pub enum Planted {
     SwappedUnsynced,
     /// Whatever comes before a producer's last batches is told to be a duplicate, whether the log has had it or not.
     DuplicateUnproven,
+    /// A reassignment may name a broker that is not registered.
+    UnregisteredAssigned,
+    /// A broker is unfenced before it has read of its registration.
+    UnfencedBehind,
 }
 
 impl Planted {
@@ -95,7 +99,7 @@ impl Planted {
     ];
 
     /// Those that several nodes can have.
-    pub const AMONG_NODES: [Planted; 26] = [
+    pub const AMONG_NODES: [Planted; 28] = [
         Planted::WakeLost,
         Planted::AckBeforeInSync,
         Planted::HighWatermarkAlone,
@@ -122,6 +126,8 @@ impl Planted {
         Planted::SwappedBehind,
         Planted::SwappedUnsynced,
         Planted::DuplicateUnproven,
+        Planted::UnregisteredAssigned,
+        Planted::UnfencedBehind,
     ];
 }
 

@@ -25,6 +25,20 @@ pub enum Command {
     WakeAt(u64),
     /// A fault of this machine or of any, from the hand of whoever runs it.
     FaultIn(u64, Fault, Option<usize>),
+    /// Of the machine that was not there at the beginning.
+    Newcomer(Move),
+}
+
+/// What whoever runs the newcomer's machine does with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Move {
+    /// It is switched on, with an empty disk.
+    Comes,
+    /// It is drained no more.
+    Stays,
+    /// It has to come back as it is, and to be drained further.
+    DrainsOn,
+    Stops,
 }
 
 /// An answer as a program gets it.
@@ -97,6 +111,10 @@ impl Api<'_> {
 
     pub fn fault_of_machine_in(&mut self, us: u64, fault: Fault, machine: usize) {
         self.commands.push(Command::FaultIn(us, fault, Some(machine)));
+    }
+
+    pub fn newcomer(&mut self, what: Move) {
+        self.commands.push(Command::Newcomer(what));
     }
 
     /// A partition and its topic's name, now and then one of `__consumer_offsets`. By name, one that comes again might be

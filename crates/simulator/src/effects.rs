@@ -333,6 +333,7 @@ impl World {
                 let machine = machine.unwrap_or_else(any);
                 self.plan(after, Happening::Fault(machine, fault));
             }
+            Command::Newcomer(what) => self.move_newcomer(what),
             Command::Send { bytes, correlation, api_key, version, is_silent } => {
                 let question = Outstanding { correlation, api_key, version, sent_at: self.now, is_silent };
                 self.send(client, bytes, question);
@@ -343,11 +344,11 @@ impl World {
     fn connect(&mut self, client: usize, machine: Option<MachineIndex>) {
         let any = self.draws.machine.below(self.machines.len() as u64) as usize;
         let machine = machine.unwrap_or(any);
-        if !self.machines[machine].serves() {
+        let listener = self.clients[client].program.listener();
+        if !self.machines[machine].serves() || !self.machines[machine].has_listener(listener) {
             return self.plan(10_000, Happening::Refused { client });
         }
         let Machine { lives, shards, .. } = self.machines[machine];
-        let listener = self.clients[client].program.listener();
         let shard = self.draws.network.below(u64::from(shards)) as usize;
         let actor = if listener == CONTROLLERS { 0 } else { shard + 1 };
         let connection = self.network.open(Owner::Client(client), (machine, actor), listener, lives);

@@ -114,6 +114,16 @@ pub fn plan_more(random: &mut Random, nodes: usize, until: u64) -> Vec<(Fault, u
         .collect()
 }
 
+/// What happens to a broker that comes at a time, besides what the others have.
+pub fn plan_of_newcomer(random: &mut Random, gentle: bool, comes: u64, until: u64) -> Vec<(Fault, u64)> {
+    let all = if gentle { &GENTLE[..] } else { &ALL[..] };
+    let kinds: Vec<Fault> =
+        all.iter().chain(&[Fault::Partition, Fault::OneWay, Fault::Pause]).copied().collect();
+    let count = random.below(4);
+    let kind = |random: &mut Random| kinds[random.below(kinds.len() as u64) as usize];
+    (0..count).map(|_| (kind(random), comes + random.below(until.saturating_sub(comes).max(1)))).collect()
+}
+
 /// Draws the faults of a run; the second number is when each begins.
 pub fn plan(random: &mut Random, nodes: usize, gentle: bool, until: u64) -> Vec<(Fault, u64)> {
     let (all, crashes) = if gentle { (&GENTLE[..], &GENTLE[..2]) } else { (&ALL[..], &ALL[..4]) };

@@ -19,6 +19,7 @@ mod faults;
 mod invariants;
 mod model;
 mod network;
+mod newcomer;
 mod node;
 mod peers;
 mod replicas;

@@ -14,6 +14,7 @@ use crate::invariants::images::Images;
 use crate::invariants::majorities::Majorities;
 use crate::invariants::metadata_log::MetadataLog;
 use crate::invariants::moves::Moves;
+use crate::invariants::newcomer::{Newcomer, Registrations};
 use crate::invariants::ownership::Ownership;
 use crate::invariants::pauses::Pauses;
 use crate::invariants::reassignments::Reassignments;
@@ -21,6 +22,7 @@ use crate::invariants::reigns::Reigns;
 use crate::invariants::survival::Survival;
 use crate::invariants::votes::Votes;
 use crate::replicas::Reign;
+use crate::world::MachineIndex;
 
 /// How a topic was made; what the promises about its records depend on.
 #[derive(Clone, Copy, Debug, Default)]
@@ -111,6 +113,9 @@ pub struct Model {
     pub survival: Survival,
     pub reassignments: Reassignments,
     pub moves: Moves,
+    pub registrations: Registrations,
+    /// A broker that is not there at the beginning.
+    pub newcomer: Option<Newcomer>,
     pub pauses: Pauses,
     /// Given to producers.
     pub producer_ids: BTreeSet<i64>,
@@ -123,6 +128,7 @@ pub struct Model {
     pub power_losses: u64,
     /// There are several nodes: what one of them says may be behind what another has said.
     pub is_cluster: bool,
+    /// Those that are there from the beginning.
     pub nodes: usize,
     /// Log directories of each.
     pub directories: usize,
@@ -173,6 +179,12 @@ impl Model {
 
     pub fn topic(&self, id: Uuid) -> Option<&Topic> {
         self.topics.iter().find(|topic| topic.id == id)
+    }
+
+    /// Machines to which partitions may be moved.
+    pub fn members(&self) -> Vec<MachineIndex> {
+        let late = self.newcomer.as_ref().filter(|newcomer| newcomer.takes_replicas());
+        (0..self.nodes).chain(late.map(|newcomer| newcomer.machine)).collect()
     }
 
     pub fn is_live(&self, id: Uuid) -> bool {

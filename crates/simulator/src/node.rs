@@ -32,6 +32,9 @@ pub const VOTERS_MAX: usize = 7;
 /// Log directories of a machine.
 pub const DIRECTORIES_MAX: usize = 3;
 
+/// Times that a machine's disk is formatted in a run.
+pub const FORMATS_MAX: usize = 2;
+
 /// What all machines of a run have in common.
 pub struct Cluster {
     pub nodes: usize,
@@ -42,6 +45,8 @@ pub struct Cluster {
     pub eligible_leaders: i16,
     /// Logs of a directory that a stop syncs one by one.
     pub logs_synced_alone: usize,
+    /// Bytes of the metadata log from one snapshot to the next, behind which it is cut; none: it is never cut.
+    pub snapshot_bytes: Option<u64>,
     pub settings: Settings,
 }
 
@@ -56,6 +61,10 @@ fn host(machine: MachineIndex) -> String {
 
 /// One computer: its disk, its clock, and the node that runs on it, if one does.
 pub struct Machine {
+    index: MachineIndex,
+    cluster: Arc<Cluster>,
+    /// Times that its disk was formatted.
+    formats: usize,
     pub files: MemoryFileSystem,
     pub directories: Vec<PathBuf>,
     pub shards: u16,
@@ -119,8 +128,13 @@ pub struct Node {
     pub disk_failed: bool,
 }
 
-fn directory_id(machine: MachineIndex, at: usize) -> Uuid {
-    Uuid::from_halves(0x1234_5678_9abc_4def + machine as i64, 0x0123_4567_89ab_cde0 + at as i64)
+/// A machine that is formatted again has other directories.
+fn directory_id(machine: MachineIndex, formats: usize, at: usize) -> Uuid {
+    let format = formats.saturating_sub(1) as i64;
+    Uuid::from_halves(
+        0x1234_5678_9abc_4def + machine as i64,
+        0x0123_4567_89ab_cde0 + at as i64 + (format << 8),
+    )
 }
 
 /// The path of a machine's log directory.
@@ -128,66 +142,42 @@ pub fn directory_path(at: usize) -> PathBuf {
     PathBuf::from(format!("/data{at}"))
 }
 
-/// Which of a machine's log directories has this id.
+/// Which of a machine's log directories has this id, or had it before the machine was formatted again.
 pub fn directory_of(machine: MachineIndex, id: Uuid) -> Option<usize> {
-    (0..DIRECTORIES_MAX).find(|at| directory_id(machine, *at) == id)
+    (0..DIRECTORIES_MAX).find(|at| (1..=FORMATS_MAX).any(|format| directory_id(machine, format, *at) == id))
 }
 
 fn voter(machine: MachineIndex) -> Voter {
     let endpoint = Endpoint { listener: "CONTROLLER".into(), host: host(machine), port: CONTROLLER_PORT };
     Voter {
-        key: ReplicaKey::new(node_id(machine), directory_id(machine, 0)),
+        key: ReplicaKey::new(node_id(machine), directory_id(machine, 1, 0)),
         endpoints: vec![endpoint],
         supported: VersionRange::OURS,
     }
 }
 
 impl Machine {
-    /// Formats the directories.
+    /// With nothing on its disk yet, see `format`.
     pub fn new(
         index: MachineIndex,
         files: MemoryFileSystem,
         shards: u16,
         directories: usize,
-        cluster: &Cluster,
+        cluster: Arc<Cluster>,
     ) -> Machine {
-        let paths: Vec<PathBuf> = (0..directories).map(directory_path).collect();
-        let version = cluster.metadata_version;
-        let named: Vec<(PathBuf, Uuid)> =
-            paths.iter().enumerate().map(|(at, path)| (path.clone(), directory_id(index, at))).collect();
-        let options = FormatOptions {
-            node_id: node_id(index),
-            cluster_id: CLUSTER.into(),
-            directories: named.clone(),
-            metadata_directory: paths[0].clone(),
-            voters: match cluster.names_voters {
-                true => InitialVoters::None,
-                false => InitialVoters::Dynamic((0..cluster.nodes.min(VOTERS_MAX)).map(voter).collect()),
-            },
-            records: bootstrap(
-                version,
-                &[(ELIGIBLE_LEADER_REPLICAS_VERSION.into(), cluster.eligible_leaders)],
-            ),
-            metadata_version: version,
-            wall_ms: 1,
-        };
-        format(&files, &options).expect("a disk without faults");
-        files.sync_directory(Path::new("/")).expect("a disk without faults");
-        let given = properties(index, &paths, cluster);
-        let config = Arc::new(StaticConfig::parse(&given).expect("these properties are right"));
-        let limits = Limits {
-            background_flush_bytes: 20_000,
-            logs_synced_alone: cluster.logs_synced_alone,
-            ..Limits::default()
-        };
-        let settings = cluster.settings.clone();
-        let node = Arc::new(NodeConfig { limits, ..node_config(index, named, shards, given, settings) });
+        let directories: Vec<PathBuf> = (0..directories).map(directory_path).collect();
+        let given = properties(index, &directories, &cluster);
+        let properties = Arc::new(StaticConfig::parse(&given).expect("these properties are right"));
+        let config = Arc::new(node_config(index, shards, given, &cluster));
         Machine {
+            index,
+            cluster,
+            formats: 0,
             files,
-            directories: paths,
+            directories,
             shards,
-            config: node,
-            properties: config,
+            config,
+            properties,
             node: None,
             lives: 0,
             clock: Clock::new(EVEN),
@@ -202,6 +192,43 @@ impl Machine {
         }
     }
 
+    /// Formats the directories, as what is to be a part of the cluster. Who comes later knows of the voters only where to
+    /// ask.
+    pub fn format(&mut self) {
+        self.formats += 1;
+        let (index, formats, cluster) = (self.index, self.formats, &self.cluster);
+        let named = self.directories.iter().enumerate();
+        let named: Vec<(PathBuf, Uuid)> =
+            named.map(|(at, path)| (path.clone(), directory_id(index, formats, at))).collect();
+        let version = cluster.metadata_version;
+        let levels = [(ELIGIBLE_LEADER_REPLICAS_VERSION.into(), cluster.eligible_leaders)];
+        let options = FormatOptions {
+            node_id: node_id(index),
+            cluster_id: CLUSTER.into(),
+            directories: named.clone(),
+            metadata_directory: self.directories[0].clone(),
+            voters: match cluster.names_voters || index >= cluster.nodes {
+                true => InitialVoters::None,
+                false => InitialVoters::Dynamic((0..cluster.nodes.min(VOTERS_MAX)).map(voter).collect()),
+            },
+            records: bootstrap(version, &levels),
+            metadata_version: version,
+            wall_ms: 1,
+        };
+        format(&self.files, &options).expect("a disk without faults");
+        self.files.sync_directory(Path::new("/")).expect("a disk without faults");
+        let log_directories = named.into_iter().map(|(path, id)| LogDirectoryConfig { path, id }).collect();
+        self.config = Arc::new(NodeConfig { log_directories, ..NodeConfig::clone(&self.config) });
+    }
+
+    /// An empty disk in place of the one that it had.
+    pub fn empty(&mut self, files: MemoryFileSystem) {
+        self.files = files;
+        self.durable.clear();
+        self.death = None;
+        self.whole_syncs = 0;
+    }
+
     /// The node, if this is its life still.
     pub fn living(&mut self, life: u32) -> Option<&mut Node> {
         self.node.as_mut().filter(|node| node.life == life)
@@ -210,6 +237,11 @@ impl Machine {
     /// Clients can connect to it.
     pub fn serves(&self) -> bool {
         self.node.as_ref().is_some_and(|node| node.is_ready && !node.is_stopping)
+    }
+
+    /// A broker alone has none for controllers.
+    pub fn has_listener(&self, listener: u16) -> bool {
+        usize::from(listener) < self.config.listeners.len()
     }
 
     /// The disk has failed somehow in this life.
@@ -299,27 +331,35 @@ fn properties(index: MachineIndex, paths: &[PathBuf], cluster: &Cluster) -> BTre
         false => ("controller.quorum.bootstrap.servers", all(false)),
     };
     let host = host(index);
-    [
-        ("process.roles", "broker,controller".into()),
+    let plain = format!("PLAINTEXT://{host}:{CLIENT_PORT}");
+    let (roles, listeners) = match index < cluster.nodes {
+        true => ("broker,controller", format!("{plain},CONTROLLER://{host}:{CONTROLLER_PORT}")),
+        false => ("broker", plain),
+    };
+    let mut given = vec![
+        ("process.roles", roles.into()),
         ("node.id", node_id(index).0.to_string()),
         quorum,
-        ("listeners", format!("PLAINTEXT://{host}:{CLIENT_PORT},CONTROLLER://{host}:{CONTROLLER_PORT}")),
+        ("listeners", listeners),
         ("controller.listener.names", "CONTROLLER".into()),
         ("log.dirs", directories.join(",")),
         // a run is short
         ("broker.session.timeout.ms", "2500".into()),
         ("broker.heartbeat.interval.ms", "400".into()),
-    ]
-    .map(|(name, value)| (name.to_owned(), value))
-    .into()
+    ];
+    if let Some(bytes) = cluster.snapshot_bytes {
+        given.push(("metadata.log.max.record.bytes.between.snapshots", bytes.to_string()));
+        given.push(("metadata.max.retention.bytes", bytes.to_string()));
+    }
+    given.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
+/// Without the log directories, whose ids come with their format. Machines past the first ones are brokers alone.
 fn node_config(
     index: MachineIndex,
-    directories: Vec<(PathBuf, Uuid)>,
     shards: u16,
     given: BTreeMap<String, String>,
-    settings: Settings,
+    cluster: &Cluster,
 ) -> NodeConfig {
     let listener = |name: &str, port, is_controller| Listener {
         name: name.into(),
@@ -328,21 +368,24 @@ fn node_config(
         advertised_port: port,
         is_controller,
     };
+    let is_controller = index < cluster.nodes;
+    let controllers = is_controller.then(|| listener("CONTROLLER", CONTROLLER_PORT, true));
     NodeConfig {
         node_id: node_id(index),
         cluster_id: CLUSTER.into(),
         is_broker: true,
-        is_controller: true,
+        is_controller,
         rack: None,
-        listeners: vec![
-            listener("PLAINTEXT", CLIENT_PORT, false),
-            listener("CONTROLLER", CONTROLLER_PORT, true),
-        ],
-        metadata_log_directory: directories[0].0.clone(),
-        log_directories: directories.into_iter().map(|(path, id)| LogDirectoryConfig { path, id }).collect(),
+        listeners: [listener("PLAINTEXT", CLIENT_PORT, false)].into_iter().chain(controllers).collect(),
+        metadata_log_directory: directory_path(0),
+        log_directories: Vec::new(),
         shards,
         properties: Arc::new(given),
-        settings,
-        limits: Limits::default(),
+        settings: cluster.settings.clone(),
+        limits: Limits {
+            background_flush_bytes: 20_000,
+            logs_synced_alone: cluster.logs_synced_alone,
+            ..Limits::default()
+        },
     }
 }

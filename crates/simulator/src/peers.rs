@@ -50,7 +50,7 @@ impl World {
         let listener = if address.port == CLIENT_PORT { CLIENTS } else { CONTROLLERS };
         let target = &self.machines[machine];
         let listens = if listener == CLIENTS { target.serves() } else { target.node.is_some() };
-        if !listens {
+        if !listens || !target.has_listener(listener) {
             return self.plan_inside(delay, from, dialer.actor, fails);
         }
         let Machine { lives, shards, .. } = *target;

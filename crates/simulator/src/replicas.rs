@@ -77,6 +77,14 @@ impl World {
         }
         let offsets = image.topics.by_name("__consumer_offsets");
         self.model.offsets_topic = offsets.map(|topic| (topic.id, topic.partitions.len() as i32));
+        let found = self.model.registrations.image(
+            image,
+            (&self.model.reigns, &reigns),
+            self.model.images.shown(),
+            self.model.newcomer.as_mut(),
+        );
+        self.model.violations.extend(found.err());
+        self.count_newcomer(&reigns);
         for (id, reign) in &reigns {
             let mut found = reassignments::check_members(reign);
             if let Some(before) = self.model.reigns.get(id) {
@@ -110,6 +118,8 @@ impl World {
     pub fn compare(&mut self) {
         self.compare_metadata();
         self.check_futures();
+        let found = self.model.newcomer.as_ref().map(|newcomer| newcomer.check_end(&self.model.reigns));
+        self.model.violations.extend(found.and_then(Result::err));
         for (id, name) in self.partitions() {
             let reign = self.model.reigns.get(&id).cloned().unwrap_or_default();
             if let Err(text) = self.model.reassignments.check_end(&id, &reign) {
@@ -153,7 +163,7 @@ impl World {
 
     /// Every move has ended.
     fn check_futures(&mut self) {
-        for machine in 0..self.machines.len() {
+        for machine in self.present() {
             for directory in self.machines[machine].directories.clone() {
                 let entries = self.files(machine).read_directory(&directory).unwrap_or_default();
                 if let Some(future) = entries.iter().find(|entry| entry.name.ends_with("-future")) {
@@ -166,7 +176,7 @@ impl World {
 
     /// Who is no replica any more has deleted what it had.
     fn check_strangers(&mut self, id: TopicIdPartition, name: &str, reign: &Reign) {
-        for machine in (0..self.machines.len()).filter(|machine| !reign.replicas.contains(machine)) {
+        for machine in self.present().into_iter().filter(|machine| !reign.replicas.contains(machine)) {
             if self.segments_of(machine, &id, name).is_some() {
                 self.model.violation(format!("machine {machine} has a log of {name}, {reign:?}"));
             }
@@ -246,6 +256,7 @@ impl World {
                 self.model.violations.extend(same.err());
             }
         }
-        self.model.violations.extend(self.model.images.differences(self.machines.len()));
+        let different = self.model.images.differences(self.present().into_iter());
+        self.model.violations.extend(different);
     }
 }

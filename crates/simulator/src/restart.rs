@@ -109,7 +109,7 @@ impl World {
     }
 
     pub fn start(&mut self, machine: MachineIndex) {
-        if self.machines[machine].node.is_some() {
+        if self.machines[machine].node.is_some() || self.is_off(machine) {
             return;
         }
         let is_full = self.files(machine).space("/".as_ref()).is_ok_and(|(total, _)| total < u64::MAX);

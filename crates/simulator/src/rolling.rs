@@ -39,7 +39,8 @@ impl World {
         }
         let nodes = self.machines.len();
         let first = self.draws.more.below(nodes as u64) as usize;
-        let left = (0..nodes).map(|at| (first + at) % nodes).collect();
+        let left = (0..nodes).map(|at| (first + at) % nodes);
+        let left = left.filter(|machine| !self.is_off(*machine)).collect();
         self.rolling = Some(Rolling { left, turn: None, is_quiet });
         let kind = if is_quiet { "rolling restart when all is well" } else { "rolling restart among faults" };
         self.coverage.count("transition", kind);

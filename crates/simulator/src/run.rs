@@ -1,20 +1,22 @@
 //! One seed from its beginning to its end: the node and its clients drawn, the two phases, the last looks.
 
+use std::sync::Arc;
+
 use broker::config::Settings;
 use metadata::features::MetadataVersion;
 use platform::Random;
 use platform::memory::MemoryFileSystem;
 
 use crate::clients::{
-    Admin, CLIENTS, CONTROLLERS, Fetcher, Member, Mover, Observer, Producer, Program, Reassigner, Solo,
-    Steward,
+    Admin, CLIENTS, CONTROLLERS, Expander, Fetcher, Member, Mover, Observer, Producer, Program, Reassigner,
+    Solo, Steward,
 };
 use crate::coverage::Coverage;
 use crate::faults;
 use crate::invariants::durability::Death;
 use crate::invariants::liveness::Standing;
 use crate::node::{Cluster, Machine, VOTERS_MAX};
-use crate::world::{Client, Happening, SECOND, World};
+use crate::world::{Client, Happening, MachineIndex, SECOND, World};
 
 /// Time for everything to heal, of which new records come only in the first part. The longest is for a group whose
 /// members have died: half a second until the node is back, 2 s for their sessions, 3 s for those who do not join again,
@@ -69,18 +71,23 @@ pub fn run(options: Options) -> Report {
     let may_name = nodes > 1 && nodes <= VOTERS_MAX;
     let metadata_version = metadata_version(options.seed, nodes, directories);
     let records_directories = metadata_version.supports_directories();
-    let cluster = Cluster {
+    let mut late = Random::new(options.seed ^ 0x0c0e_5eed_0000_0000);
+    let has_newcomer = nodes > 1 && late.one_in(3);
+    let cluster = Arc::new(Cluster {
         nodes,
         metadata_version,
         names_voters: may_name && random.one_in(2),
         eligible_leaders: if nodes > 1 && random.one_in(4) || !records_directories { 0 } else { 1 },
         logs_synced_alone: [0, 1, 3, 16][random.below(4) as usize],
+        snapshot_bytes: (has_newcomer && late.one_in(2)).then(|| 2000 + late.below(20_000)),
         settings,
-    };
+    });
     let machine = |(index, disk): (usize, u64)| {
-        Machine::new(index, MemoryFileSystem::new(disk), shards, directories, &cluster)
+        Machine::new(index, MemoryFileSystem::new(disk), shards, directories, cluster.clone())
     };
-    let machines = disks.into_iter().enumerate().map(machine).collect();
+    let late_disk = has_newcomer.then(|| late.next_u64());
+    let mut machines: Vec<Machine> = disks.into_iter().chain(late_disk).enumerate().map(machine).collect();
+    machines.iter_mut().take(nodes).for_each(Machine::format);
     let mut world = World::new(machines, &mut random);
     world.log = options.tells.then(Vec::new);
     world.tells_path = options.tells_path;
@@ -104,6 +111,9 @@ pub fn run(options: Options) -> Report {
         world.plan(at, Happening::Fault(machine, fault));
     }
     world.plan(calm, Happening::Calm);
+    if has_newcomer {
+        world.plan_newcomer(&mut late, gentle, calm);
+    }
     let mut more = Random::new(options.seed ^ 0x0a1e_5eed_0000_0000);
     plan_more(&mut world, &mut more, calm);
     match nodes {
@@ -123,7 +133,7 @@ pub fn run(options: Options) -> Report {
 
 /// What came to be drawn later, from a generator of its own: what is drawn from the other one stays as it was.
 fn plan_more(world: &mut World, random: &mut Random, calm: u64) {
-    let nodes = world.machines.len();
+    let nodes = world.model.nodes;
     if random.one_in(3) {
         world.coverage.count("fault", "clocks at different paces");
         (0..nodes).for_each(|machine| world.give_pace(machine, 900_000 + random.below(200_001)));
@@ -222,6 +232,9 @@ fn add_clients_of_cluster(world: &mut World, random: &mut Random) {
     if world.model.directories > 1 {
         programs.push(Box::new(Mover::new()));
     }
+    if world.model.newcomer.is_some() {
+        programs.push(Box::new(Expander::new()));
+    }
     add_programs(world, random, programs);
 }
 
@@ -253,7 +266,8 @@ impl World {
     /// The end of the second phase.
     pub fn finish(&mut self) {
         self.is_over = true;
-        if let Some(machine) = self.machines.iter().position(|machine| !machine.serves()) {
+        let serves = |machine: &MachineIndex| self.machines[*machine].serves();
+        if let Some(machine) = self.present().into_iter().find(|machine| !serves(machine)) {
             return self.model.violation(format!("node {machine} does not serve at the end"));
         }
         for at in 0..self.clients.len() {

@@ -8,6 +8,7 @@ use platform::{Random, Time};
 
 use crate::clients::Program;
 use crate::clock::EPOCH_MS;
+use crate::commands::Move;
 use crate::coverage::Coverage;
 use crate::disk::Job;
 use crate::faults::Fault;
@@ -55,6 +56,9 @@ pub enum Happening {
     /// This life has to be ready, or over.
     StartLimit(MachineIndex, u32),
     StopLimit(MachineIndex, u32),
+    Newcomer(Move),
+    /// It is to be drained, if it is there.
+    NewcomerGoes,
     Calm,
     /// Everything is well, and somebody restarts one node after another.
     RollingRestart,
@@ -267,7 +271,12 @@ impl World {
             Happening::FaultEnds(machine, fault) => self.end_fault(machine, fault),
             Happening::StartLimit(machine, life) => self.check_started(machine, life),
             Happening::StopLimit(machine, life) => self.check_stopped(machine, life),
+            Happening::Newcomer(what) => self.move_newcomer(what),
+            Happening::NewcomerGoes => self.newcomer_goes(),
             Happening::Calm => self.begin_calm(),
+            Happening::RollingRestart if !self.newcomer_rests() => {
+                self.plan(SECOND / 5, Happening::RollingRestart);
+            }
             Happening::RollingRestart => self.begin_rolling(true),
             Happening::Roll => self.roll(),
             Happening::ProducingEnds => self.model.producing_ended = true,

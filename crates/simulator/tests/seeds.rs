@@ -4,7 +4,7 @@ use simulator::{Options, run};
 
 #[test]
 fn the_same_seed_gives_the_same_trace() {
-    for (seed, nodes) in [(3, None), (17, None), (17, Some(3))] {
+    for (seed, nodes) in [(3, None), (17, None), (17, Some(3)), (5, Some(3))] {
         let of = |seed| run(Options { nodes, ..options(seed) });
         let (one, other) = (of(seed), of(seed));
         assert_eq!((one.trace, one.events), (other.trace, other.events), "seed {seed}");

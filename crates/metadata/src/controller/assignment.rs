@@ -1,5 +1,6 @@
 //! Partitions as they are born: assignments given by hand, their checks, and the first state of a partition.
 
+use platform::{Planted, is_planted};
 use protocol::ErrorCode;
 use protocol::records::metadata::{MetadataRecord, PartitionRecord};
 use types::Uuid;
@@ -26,7 +27,8 @@ impl Controller {
         sorted.sort_unstable();
         let mut previous = None;
         for id in sorted {
-            if self.image().cluster.broker(id).is_none() {
+            let is_known = self.image().cluster.broker(id).is_some();
+            if !is_known && !is_planted(Planted::UnregisteredAssigned) {
                 return Err(refuse(format!(
                     "The manual partition assignment includes broker {id}, but no such broker is registered."
                 )));

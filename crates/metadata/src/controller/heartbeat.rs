@@ -6,6 +6,7 @@
 //!    +------- wants out, silence ---------+---- leads nothing, peers know ----+--> may stop now
 //! ```
 
+use platform::{Planted, is_planted};
 use protocol::messages::{BrokerHeartbeatRequest, BrokerHeartbeatResponse};
 use protocol::records::metadata::MetadataRecord;
 
@@ -44,7 +45,8 @@ impl Controller {
         let Some(broker) = self.image().cluster.broker(request.broker_id) else {
             return Outcome::nothing(response);
         };
-        let caught_up = request.current_metadata_offset >= broker.registered_at;
+        let caught_up =
+            request.current_metadata_offset >= broker.registered_at || is_planted(Planted::UnfencedBehind);
         let next = self.next_state(broker, request, caught_up);
         let mut records = self.transition(broker, next);
         records.extend(self.directory_changes(broker, request));

@@ -5,6 +5,7 @@ mod admin;
 mod consuming;
 mod coordinator;
 mod exchange;
+mod expander;
 mod fetcher;
 mod member;
 mod mover;
@@ -20,6 +21,7 @@ use crate::commands::{Api, Reply};
 use crate::invariants::liveness::Standing;
 
 pub use admin::Admin;
+pub use expander::Expander;
 pub use fetcher::Fetcher;
 pub use member::Member;
 pub use mover::Mover;

@@ -134,7 +134,8 @@ impl Mover {
 impl Program for Mover {
     fn wake(&mut self, api: &mut Api<'_>) {
         if self.exchange.begins() {
-            self.machine = api.random.below(api.model.nodes as u64) as usize;
+            let members = api.model.members();
+            self.machine = members[api.random.below(members.len() as u64) as usize];
             api.connect_to(Some(self.machine));
         }
         if self.exchange.waits() {

@@ -6,7 +6,7 @@ use protocol::messages::{
     AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse,
     ListPartitionReassignmentsRequest,
 };
-use protocol::{ApiKey, ErrorCode, Request, Response};
+use protocol::{ApiKey, ErrorCode, Request, Response, Str};
 use types::TopicIdPartition;
 
 use super::Program;
@@ -16,12 +16,73 @@ use crate::invariants::liveness::Standing;
 use crate::model::Model;
 use crate::world::MachineIndex;
 
-struct Asked {
+/// What is to become of a partition's replicas.
+pub struct Asked {
     id: TopicIdPartition,
     /// None: what is under way is to end.
     target: Option<Vec<MachineIndex>>,
     /// The replicas, where nothing is under way as far as anybody knows.
     before: Option<Vec<MachineIndex>>,
+}
+
+impl Asked {
+    /// No one else asks for the same partition until there is an answer.
+    pub fn new(api: &mut Api<'_>, id: TopicIdPartition, target: Option<Vec<MachineIndex>>) -> Asked {
+        let reign = api.model.reigns.get(&id).filter(|reign| !reign.is_reassigning());
+        let before = reign.map(|reign| reign.replicas.clone());
+        api.tell(|| format!("reassigns {id} to {target:?}"));
+        api.model.reassignments.ask(id);
+        Asked { id, target, before }
+    }
+
+    pub fn request(&self, name: Str, allows_change: bool) -> AlterPartitionReassignmentsRequest {
+        let node = |machine: &MachineIndex| *machine as i32 + 1;
+        let replicas = self.target.as_ref().map(|target| target.iter().map(node).collect());
+        let partition = ReassignablePartition { partition_index: self.id.partition, replicas };
+        AlterPartitionReassignmentsRequest {
+            timeout_ms: 10_000,
+            allow_replication_factor_change: allows_change,
+            topics: vec![ReassignableTopic { name, partitions: vec![partition] }],
+        }
+    }
+
+    /// Gives the error of the answer.
+    pub fn answered(&self, api: &mut Api<'_>, response: &AlterPartitionReassignmentsResponse) -> ErrorCode {
+        let first = response.responses.first().and_then(|topic| topic.partitions.first());
+        let code = match (response.error_code, first) {
+            (0, Some(partition)) => partition.error_code,
+            (0, None) => ErrorCode::UnknownServerError.code(),
+            (code, _) => code,
+        };
+        api.saw(ApiKey::AlterPartitionReassignments, code);
+        let all = &mut api.model.reassignments;
+        all.answered(&self.id);
+        match (ErrorCode::from(code), &self.target) {
+            (ErrorCode::None, Some(target)) => {
+                all.begun(self.id, target, self.before.as_deref());
+                api.coverage.count("transition", "reassignment asked for");
+            }
+            (ErrorCode::None, None) => {
+                all.cancelled(self.id);
+                api.coverage.count("transition", "reassignment cancelled");
+            }
+            (
+                ErrorCode::InvalidReplicaAssignment
+                | ErrorCode::InvalidReplicationFactor
+                | ErrorCode::UnknownTopicOrPartition,
+                _,
+            ) => {}
+            // passed on twice, the second finds nothing where the first was carried out
+            _ => all.unclear(self.id),
+        }
+        ErrorCode::from(code)
+    }
+
+    /// There will be no answer.
+    pub fn unanswered(&self, api: &mut Api<'_>) {
+        api.model.reassignments.answered(&self.id);
+        api.model.reassignments.unclear(self.id);
+    }
 }
 
 #[derive(Default)]
@@ -37,7 +98,7 @@ impl Reassigner {
     }
 
     fn draw_target(api: &mut Api<'_>) -> Vec<MachineIndex> {
-        let mut machines: Vec<MachineIndex> = (0..api.model.nodes).collect();
+        let mut machines = api.model.members();
         let count = (1 + api.random.below(3) as usize).min(machines.len());
         let drawn =
             (0..count).map(|_| machines.swap_remove(api.random.below(machines.len() as u64) as usize));
@@ -45,21 +106,14 @@ impl Reassigner {
     }
 
     fn alter(&mut self, api: &mut Api<'_>) {
-        let Some((name, id)) = api.choose_partition() else { return self.list(api) };
-        let reign = api.model.reigns.get(&id);
-        let is_under_way = reign.is_some_and(|reign| reign.is_reassigning());
-        let before = reign.filter(|_| !is_under_way).map(|reign| reign.replicas.clone());
+        let chosen = api.choose_partition().filter(|(_, id)| !api.model.reassignments.is_asked(id));
+        let Some((name, id)) = chosen else { return self.list(api) };
+        let is_under_way = api.model.reigns.get(&id).is_some_and(|reign| reign.is_reassigning());
         let cancels = is_under_way && !api.random.one_in(4);
         let target = (!cancels).then(|| Self::draw_target(api));
-        let node = |machine: &MachineIndex| *machine as i32 + 1;
-        let replicas = target.as_ref().map(|target| target.iter().map(node).collect());
-        let partition = ReassignablePartition { partition_index: id.partition, replicas };
-        let request = AlterPartitionReassignmentsRequest {
-            timeout_ms: 10_000,
-            allow_replication_factor_change: !api.random.one_in(4),
-            topics: vec![ReassignableTopic { name, partitions: vec![partition] }],
-        };
-        self.ask(api, request, Some(Asked { id, target, before }));
+        let allows_change = !api.random.one_in(4);
+        let asked = Asked::new(api, id, target);
+        self.ask(api, asked.request(name, allows_change), Some(asked));
     }
 
     fn list(&mut self, api: &mut Api<'_>) {
@@ -70,45 +124,7 @@ impl Reassigner {
         let request = request.into();
         // version 0 does not say whether the number of replicas may change: it may
         let version = request.api_key().versions_before().max;
-        if let Some(asked) = &asked {
-            let text = format!("reassigns {} to {:?}", asked.id, asked.target);
-            api.tell(|| text);
-        }
         self.exchange.ask(api, version, request, asked);
-    }
-
-    fn on_altered(
-        &mut self,
-        api: &mut Api<'_>,
-        asked: &Asked,
-        response: &AlterPartitionReassignmentsResponse,
-    ) {
-        let first = response.responses.first().and_then(|topic| topic.partitions.first());
-        let code = match (response.error_code, first) {
-            (0, Some(partition)) => partition.error_code,
-            (0, None) => ErrorCode::UnknownServerError.code(),
-            (code, _) => code,
-        };
-        api.saw(ApiKey::AlterPartitionReassignments, code);
-        let all = &mut api.model.reassignments;
-        match (ErrorCode::from(code), &asked.target) {
-            (ErrorCode::None, Some(target)) => {
-                all.begun(asked.id, target, asked.before.as_deref());
-                api.coverage.count("transition", "reassignment asked for");
-            }
-            (ErrorCode::None, None) => {
-                all.cancelled(asked.id);
-                api.coverage.count("transition", "reassignment cancelled");
-            }
-            (
-                ErrorCode::InvalidReplicaAssignment
-                | ErrorCode::InvalidReplicationFactor
-                | ErrorCode::UnknownTopicOrPartition,
-                _,
-            ) => {}
-            // passed on twice, the second finds nothing where the first was carried out
-            _ => all.unclear(asked.id),
-        }
     }
 }
 
@@ -130,7 +146,7 @@ impl Program for Reassigner {
         let Some(asked) = self.exchange.answered(api, &reply, "who moves partitions") else { return };
         match (&reply.response, asked) {
             (Response::AlterPartitionReassignments(response), Some(asked)) => {
-                self.on_altered(api, &asked, response);
+                asked.answered(api, response);
             }
             (Response::ListPartitionReassignments(response), None) => {
                 api.saw(ApiKey::ListPartitionReassignments, response.error_code);
@@ -144,7 +160,7 @@ impl Program for Reassigner {
 
     fn on_closed(&mut self, api: &mut Api<'_>) {
         if let Some(Some(asked)) = self.exchange.ended() {
-            api.model.reassignments.unclear(asked.id);
+            asked.unanswered(api);
         }
         api.wake_in_about(50_000);
     }

@@ -76,13 +76,18 @@ impl Images {
         self.shown.values().all(|shown| *shown < offset)
     }
 
+    /// The last that each machine has shown.
+    pub fn shown(&self) -> &BTreeMap<MachineIndex, i64> {
+        &self.shown
+    }
+
     /// When all has healed every machine says what the newest image says that any has shown; records that change
     /// nothing are not shown everywhere.
-    pub fn differences(&self, machines: usize) -> Vec<String> {
+    pub fn differences(&self, machines: impl Iterator<Item = MachineIndex>) -> Vec<String> {
         let newest = self.shown.values().max().copied().unwrap_or(-1);
         let last = |machine| self.last.range((machine, 0)..(machine + 1, 0)).map(|(_, offset)| *offset).min();
         let says = |offset: Option<i64>| offset.and_then(|offset| self.seen.get(&offset));
-        let different = (0..machines).filter(|machine| says(last(*machine)) != says(Some(newest)));
+        let different = machines.filter(|machine| says(last(*machine)) != says(Some(newest)));
         let text =
             |machine| format!("node {machine} has the image of {:?}, {newest} was shown", last(machine));
         different.map(text).collect()

@@ -11,6 +11,7 @@ pub mod liveness;
 pub mod majorities;
 pub mod metadata_log;
 pub mod moves;
+pub mod newcomer;
 pub mod ownership;
 pub mod pauses;
 pub mod producers;

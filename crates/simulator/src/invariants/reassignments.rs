@@ -2,7 +2,7 @@
 //! is in sync. What comes of a target that replaces another under way is not asked: Kafka keeps parts of the former, and
 //! so do we. Nor what comes of a request without an answer, which may be carried out at any time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use types::TopicIdPartition;
 
@@ -21,6 +21,8 @@ struct Wanted {
 #[derive(Default)]
 pub struct Reassignments {
     wanted: BTreeMap<TopicIdPartition, Wanted>,
+    /// Somebody has asked and has no answer yet: nobody else asks meanwhile.
+    asked: BTreeSet<TopicIdPartition>,
 }
 
 fn sorted(machines: &[MachineIndex]) -> Vec<MachineIndex> {
@@ -30,10 +32,26 @@ fn sorted(machines: &[MachineIndex]) -> Vec<MachineIndex> {
 }
 
 impl Reassignments {
+    pub fn is_asked(&self, id: &TopicIdPartition) -> bool {
+        self.asked.contains(id)
+    }
+
+    pub fn ask(&mut self, id: TopicIdPartition) {
+        self.asked.insert(id);
+    }
+
+    /// An answer has come, or none will.
+    pub fn answered(&mut self, id: &TopicIdPartition) {
+        self.asked.remove(id);
+    }
+
     /// A target was accepted. `before`: the replicas, where no other reassignment was under way.
     pub fn begun(&mut self, id: TopicIdPartition, target: &[MachineIndex], before: Option<&[MachineIndex]>) {
         let wanted = self.wanted.entry(id).or_default();
-        wanted.is_unclear |= before.is_none();
+        // what came of the one before may not be known yet
+        let is_known =
+            before.is_some_and(|before| wanted.replicas.as_ref().is_none_or(|last| *last == sorted(before)));
+        wanted.is_unclear |= !is_known;
         wanted.replicas = Some(sorted(target));
         wanted.before = before.map(sorted);
     }

@@ -85,6 +85,11 @@ impl Reigns {
         }
     }
 
+    /// The machine's disk is empty.
+    pub fn forget(&mut self, machine: MachineIndex) {
+        self.seen.retain(|(_, other), _| *other != machine);
+    }
+
     /// The newest epoch that anybody has begun, and who leads in it.
     pub fn newest(&self, id: TopicIdPartition) -> Option<(i32, MachineIndex)> {
         let mut reigns = self.leaders.range((id, i32::MIN)..=(id, i32::MAX));
