@@ -153,6 +153,9 @@ impl World {
             return;
         }
         self.coverage.count("fault", format!("{fault:?}"));
+        if machine >= self.model.nodes {
+            self.coverage.count("node added", "has a fault of its own");
+        }
         self.tell(|| format!("fault of node {machine}: {fault:?}"));
         self.trace.note(fault as u64);
         if MORE.contains(&fault) {

@@ -69,7 +69,6 @@ impl World {
         let newcomer = self.model.newcomer.as_mut()?;
         newcomer.stage = stage;
         let machine = newcomer.machine;
-        self.coverage.count("node added", format!("{stage:?}"));
         self.tell(|| format!("machine {machine} that comes late is {stage:?}"));
         self.trace.note(stage as u64);
         Some(machine)
@@ -91,8 +90,9 @@ impl World {
         if let Some(newcomer) = &mut self.model.newcomer {
             newcomer.comes_back &= !is_back;
         }
+        let comes = if is_back { "comes back with an empty disk" } else { "comes" };
+        self.coverage.count("node added", comes);
         if is_back {
-            self.coverage.count("node added", "comes back with an empty disk");
             let files = MemoryFileSystem::new(self.draws.more.next_u64());
             if self.tells_path.is_some() {
                 files.start_trace();
@@ -110,13 +110,18 @@ impl World {
             return;
         }
         match self.model.newcomer.as_ref().is_some_and(Newcomer::takes_replicas) {
-            true => drop(self.enter(Stage::Draining)),
+            true => {
+                self.coverage.count("node added", "is to go");
+                self.enter(Stage::Draining);
+            }
             false => self.plan(LOOK, Happening::NewcomerGoes),
         }
     }
 
     /// Whoever drains it thinks better of it, or has to have it back for what only it has.
     fn newcomer_stays(&mut self, stage: Stage) {
+        let why = if stage == Stage::Here { "stays after all" } else { "has to start again to be drained" };
+        self.coverage.count("node added", why);
         if let Some(machine) = self.enter(stage) {
             self.start(machine);
         }
@@ -131,6 +136,7 @@ impl World {
             _ => return,
         };
         if self.machines[machine].node.is_none() {
+            self.coverage.count("node added", "is down and stays so");
             self.enter(Stage::Down);
             return;
         }

@@ -113,7 +113,7 @@ impl Expander {
 
     /// It is down: nobody misses it any more, or somebody does.
     fn unregister(&mut self, api: &mut Api<'_>, machine: MachineIndex) {
-        let Some(Newcomer { is_fenced: Some(true), held, .. }) = &api.model.newcomer else {
+        let Some(Newcomer { is_fenced: Some(true), held, is_eligible, .. }) = &api.model.newcomer else {
             return self.list(api);
         };
         let needs_it = |id: &TopicIdPartition| {
@@ -126,15 +126,36 @@ impl Expander {
             api.newcomer(Move::DrainsOn);
             return self.list(api);
         }
-        if !held.is_empty() && !api.random.one_in(4) {
+        // it may be named still, as one that could not lead
+        if !held.is_empty() && (*is_eligible || !api.random.one_in(4)) {
             return self.take(api, machine);
         }
+        self.ask_to_unregister(api, machine);
+    }
+
+    fn ask_to_unregister(&mut self, api: &mut Api<'_>, machine: MachineIndex) {
         if let Some(newcomer) = &mut api.model.newcomer {
             newcomer.was_unwanted = true;
         }
         let broker_id = machine as i32 + 1;
         api.tell(|| format!("unregisters broker {broker_id}"));
         self.ask(api, UnregisterBrokerRequest { broker_id }, Question::Unregister);
+    }
+
+    /// It is there, and has more and more. Now and then it is unregistered by mistake, and registers again: where a disk
+    /// loses something at that time nobody could tell, as in Kafka.
+    fn enlarge(&mut self, api: &mut Api<'_>, (machine, holds): (MachineIndex, bool)) {
+        if api.model.calm {
+            return if holds { self.list(api) } else { self.give(api, machine) };
+        }
+        match api.random.below(40) {
+            0 if api.model.is_strict => {
+                api.coverage.count("node added", "to be unregistered while it lives");
+                self.ask_to_unregister(api, machine);
+            }
+            0..20 => self.give(api, machine),
+            _ => self.list(api),
+        }
     }
 
     /// It is registered no more. What names it still is mended, and now and then somebody names it in vain.
@@ -164,9 +185,7 @@ impl Program for Expander {
         let Some(newcomer) = &api.model.newcomer else { return };
         let (machine, holds) = (newcomer.machine, !newcomer.held.is_empty());
         match newcomer.stage {
-            Stage::Here if !newcomer.takes_replicas() => self.list(api),
-            Stage::Here if api.model.calm && holds => self.list(api),
-            Stage::Here if api.model.calm || api.random.one_in(2) => self.give(api, machine),
+            Stage::Here if newcomer.takes_replicas() => self.enlarge(api, (machine, holds)),
             Stage::Draining => self.drain(api, (machine, holds)),
             Stage::Down => self.unregister(api, machine),
             Stage::Gone => self.look_after(api, (machine, holds)),

@@ -33,6 +33,9 @@ pub struct Newcomer {
     pub is_fenced: Option<bool>,
     /// Partitions that name it as a replica, with their topics' names.
     pub held: BTreeMap<TopicIdPartition, Str>,
+    /// A partition counts it as one that may lead (KIP-966). One that is unregistered stays so, as in Kafka, and nobody
+    /// else may lead then.
+    pub is_eligible: bool,
     /// Somebody has asked to unregister it: that may be carried out late, and twice.
     pub was_unwanted: bool,
     /// It is to have another empty disk when it has gone.
@@ -48,6 +51,7 @@ impl Newcomer {
             stage: Stage::Away,
             is_fenced: None,
             held: BTreeMap::new(),
+            is_eligible: false,
             was_unwanted: false,
             comes_back: false,
             had_share: false,
@@ -78,8 +82,11 @@ impl Newcomer {
         let node = self.machine as i32 + 1;
         let before = std::mem::replace(&mut self.is_fenced, fenced.get(&self.machine).copied());
         self.held.clear();
+        self.is_eligible = false;
         for topic in image.topics.iter() {
-            for (partition, _) in topic.partitions.iter().filter(|(_, one)| one.replicas.contains(&node)) {
+            for (partition, state) in topic.partitions.iter().filter(|(_, one)| one.replicas.contains(&node))
+            {
+                self.is_eligible |= state.eligible_leader_replicas.contains(&node);
                 let id = TopicIdPartition { topic_id: topic.id, partition: *partition };
                 self.held.insert(id, topic.name.clone());
             }
