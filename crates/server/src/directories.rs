@@ -55,7 +55,7 @@ pub fn open(
     }
     let cluster_id = cluster_id(config, &directories)?;
     for directory in &mut directories {
-        complete(directory, config.node_id, &cluster_id, random)?;
+        give_id(directory, random)?;
     }
     let directory_ids: Vec<Uuid> = directories.iter().map(LogDirectory::id).collect();
     Ok(Opened { directories, identity: Identity { cluster_id, directory_ids }, formatted })
@@ -161,16 +161,67 @@ fn cluster_id(config: &StaticConfig, directories: &[LogDirectory]) -> Result<Str
     found.map(|(_, cluster_id)| cluster_id.to_owned()).context("No readable meta.properties files found.")
 }
 
-/// A directory added to `log.dirs`, or one without an id of its own, is given what it lacks.
-fn complete(directory: &mut LogDirectory, node_id: i32, cluster_id: &str, random: &mut Random) -> Result<()> {
-    let known = directory.meta().cloned();
-    if known.as_ref().is_some_and(|meta| meta.directory_id.is_some()) {
+/// A directory that was formatted by an older Kafka is given an id. One that is not formatted may be a disk that is not
+/// mounted, whose replicas, or metadata and votes, would be forgotten: the operator has to say that it is new. Kafka's
+/// words.
+fn give_id(directory: &mut LogDirectory, random: &mut Random) -> Result<()> {
+    let Some(known) = directory.meta().cloned() else {
+        bail!(
+            "No `meta.properties` found in {} (have you run `kafka-storage.sh` to format the directory?)",
+            directory.path().display()
+        );
+    };
+    if known.directory_id.is_some() {
         return Ok(());
     }
-    let meta = MetaProperties {
-        cluster_id: cluster_id.to_owned(),
-        node_id: NodeId(node_id),
-        directory_id: Some(format::new_id(random)),
-    };
-    Ok(directory.write_meta(meta)?)
+    Ok(directory.write_meta(MetaProperties { directory_id: Some(format::new_id(random)), ..known })?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use platform::MemoryFileSystem;
+
+    use super::*;
+    use crate::configuration::Given;
+
+    fn config() -> StaticConfig {
+        let mut values: BTreeMap<String, String> = Given::standard(Path::new("/a,/b")).values();
+        values.remove("barnabas.metrics.listener");
+        StaticConfig::parse(&values).expect("a good configuration")
+    }
+
+    fn start(file_system: &Arc<dyn FileSystem>) -> Result<Opened> {
+        let now = Time { monotonic_us: 1, wall_ms: 1 };
+        open(&config(), file_system, &mut Random::new(1), now)
+    }
+
+    /// Its disk may not be mounted.
+    #[test]
+    fn a_node_does_not_start_with_a_directory_that_is_not_formatted() {
+        for lost in ["/a", "/b"] {
+            let file_system: Arc<dyn FileSystem> = Arc::new(MemoryFileSystem::new(1));
+            assert!(start(&file_system).expect("empty ones are formatted").formatted);
+            assert!(!start(&file_system).expect("formatted").formatted);
+            file_system.remove_directory_all(Path::new(lost)).expect("it was there");
+            let error = start(&file_system).err().map(|error| error.to_string());
+            let expected = format!(
+                "No `meta.properties` found in {lost} (have you run `kafka-storage.sh` to format the directory?)"
+            );
+            assert_eq!(error, Some(expected));
+        }
+    }
+
+    #[test]
+    fn a_directory_of_an_older_kafka_is_given_an_id() {
+        let file_system: Arc<dyn FileSystem> = Arc::new(MemoryFileSystem::new(1));
+        let ids = start(&file_system).expect("empty ones are formatted").identity.directory_ids;
+        let mut directory = LogDirectory::open(Arc::clone(&file_system), Path::new("/b")).expect("formatted");
+        let meta = directory.meta().cloned().expect("formatted");
+        directory.write_meta(MetaProperties { directory_id: None, ..meta }).expect("written");
+        drop(directory);
+        let now = start(&file_system).expect("formatted").identity.directory_ids;
+        assert_eq!((now[0], now[1] != ids[1] && now[1] != Uuid::ZERO), (ids[0], true));
+    }
 }
