@@ -260,6 +260,41 @@ fn a_reassignment_ends_when_the_new_replicas_are_in_sync() {
     );
 }
 
+/// Here Kafka's lists would name 3 as coming and going, and the reassignment would never end; and 2 as going though the
+/// target has it.
+#[test]
+fn a_reassignment_that_replaces_another_ends_with_its_own_target() {
+    for (target, first, then) in [
+        (&[1, 2][..], "PartitionChange t-0 replicas=[1, 2] adding=[] leader=1 directories=2", None),
+        (
+            &[1, 4],
+            "PartitionChange t-0 replicas=[1, 4, 2, 3] removing=[2, 3] adding=[4] directories=4",
+            Some((
+                &[1, 2, 4][..],
+                "PartitionChange t-0 isr=[1, 4] replicas=[1, 4] removing=[] adding=[] leader=1 directories=2",
+            )),
+        ),
+        (
+            &[1, 2, 3],
+            "PartitionChange t-0 replicas=[1, 2, 3] directories=3",
+            Some((&[1, 2, 3], "PartitionChange t-0 isr=[1, 2, 3] adding=[]")),
+        ),
+    ] {
+        let mut node = Harness::ready(4);
+        create(&mut node, "t", &[&[1, 2]], &[]);
+        reassign(&mut node, "t", Some(&[1, 3, 2]));
+        assert_eq!(reassign(&mut node, "t", Some(target)).0, [first], "{target:?}");
+        if let Some((isr, last)) = then {
+            assert_eq!(alter_isr(&mut node, 1, "t", isr).0, [last], "{target:?}");
+        }
+    }
+    let mut node = Harness::ready(4);
+    create(&mut node, "t", &[&[1, 2]], &[]);
+    reassign(&mut node, "t", Some(&[3, 1]));
+    let (lines, _) = reassign(&mut node, "t", Some(&[1, 2, 3]));
+    assert_eq!(lines, ["PartitionChange t-0 replicas=[1, 2, 3] removing=[] directories=3"]);
+}
+
 #[test]
 fn preferred_leaders_are_restored() {
     let mut node = Harness::ready(2);

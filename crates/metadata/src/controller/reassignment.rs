@@ -77,24 +77,22 @@ impl Controller {
             let message = format!("The replication factor is changed from {staying} to {}", target.len());
             return Err(ApiError::new(ErrorCode::InvalidReplicationFactor, message));
         }
-        let sorted_difference = |list: &[i32], other: &[i32]| {
-            let mut left: Vec<i32> = list.iter().filter(|id| !other.contains(id)).copied().collect();
-            left.sort_unstable();
-            left
+        let sorted = |list: &[i32], is_wanted: &dyn Fn(&i32) -> bool| {
+            let mut wanted: Vec<i32> = list.iter().filter(|id| is_wanted(id)).copied().collect();
+            wanted.sort_unstable();
+            wanted
         };
-        let removing = sorted_difference(present, target);
-        let adding = sorted_difference(target, present);
+        let removing = sorted(present, &|id| !target.contains(id));
+        // who was being added, and still is
+        let adding = sorted(target, &|id| !present.contains(id) || partition.adding_replicas.contains(id));
         let surroundings = self.surroundings(topic);
         let election = self.automatic_election(&topic.name);
         let mut change = PartitionChange::new(topic.id, index, partition, &surroundings, election);
         change.replicas = target.iter().chain(&removing).copied().collect();
-        // as in Kafka, a list that comes out empty leaves the one of a running reassignment in place
-        if !removing.is_empty() {
-            change.removing = removing;
-        }
-        if !adding.is_empty() {
-            change.adding = adding;
-        }
+        // Kafka keeps the list of a running reassignment where the new one is empty: whom both lists name then never
+        // leaves, or a replica of the target does
+        change.removing = removing;
+        change.adding = adding;
         Ok(change.build())
     }
 
