@@ -27,7 +27,7 @@ const ARGUMENTS: &[Argument] = &[
     ),
     value("--value-prefix", "VALUE-PREFIX", "A number that stands before each value, with a dot."),
     value("--repeating-keys", "REPEATING-KEYS", "Keys from 0 up to this number, again and again."),
-    value("--command-config", "CONFIG-FILE", "A file of properties; the arguments go before them."),
+    value("--command-config", "CONFIG-FILE", "A file of properties, which go before the arguments."),
     value("--bootstrap-server", "HOST1:PORT1[,HOST2:PORT2[...]]", "Where the cluster is found. Needed."),
 ];
 
@@ -60,15 +60,15 @@ fn run(arguments: &Arguments) -> Result<(), Stop> {
     let Some(servers) = arguments.value("--bootstrap-server") else {
         return Err(Stop::usage("one of the arguments --bootstrap-server is required"));
     };
-    let mut properties = file_properties(arguments, "--producer.config")?;
-    for (key, value) in [
+    let arguments_first = [
         ("bootstrap.servers", servers),
         ("acks", arguments.value("--acks").unwrap_or("-1")),
         // each loss is to be seen
-        ("retries", "3"),
-    ] {
-        properties.insert(key.to_owned(), value.to_owned());
-    }
+        ("retries", "0"),
+    ];
+    let mut properties: Properties =
+        arguments_first.map(|(key, value)| (key.to_owned(), value.to_owned())).into_iter().collect();
+    properties.extend(file_properties(arguments, "--producer.config")?);
     let constructed = |error: Error| {
         Stop::error(format!(
             "Exception in thread \"main\" org.apache.kafka.common.KafkaException: Failed to construct kafka producer\nCaused by: {}",

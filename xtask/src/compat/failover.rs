@@ -45,7 +45,7 @@ pub fn run(
     let mut verdicts = Vec::new();
     let mut parts = keep(begun, &mut verdicts);
     let first = clients.first().map_or("none", |(client, _)| client.name);
-    let mut own = OwnProducer::new(format!("barnabas.failover.{first}"));
+    let mut own = OwnProducer::new(format!("barnabas.failover.{first}"), folder)?;
     own.send(&nodes.bootstrap(None))?;
     for id in 1..=nodes.0.len() {
         let ready = side_by_side(parts, |mut part| (part.client.name, part.hold().map(|()| part)))?;

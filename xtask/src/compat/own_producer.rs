@@ -2,6 +2,8 @@
 //! At the end the topic is read: each record that was acknowledged is there once, and where it was said to be.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
@@ -14,14 +16,18 @@ type Place = (i64, i64);
 
 pub struct OwnProducer {
     topic: String,
+    /// What the tool does not do by itself: it tries again.
+    properties: PathBuf,
     rounds: usize,
     /// By value: where it was said to be, when it was acknowledged.
     acknowledged: BTreeMap<String, Place>,
 }
 
 impl OwnProducer {
-    pub fn new(topic: String) -> OwnProducer {
-        OwnProducer { topic, rounds: 0, acknowledged: BTreeMap::new() }
+    pub fn new(topic: String, folder: &Path) -> Result<OwnProducer> {
+        let properties = folder.join(format!("{topic}.properties"));
+        fs::write(&properties, "retries=2147483647\n")?;
+        Ok(OwnProducer { topic, properties, rounds: 0, acknowledged: BTreeMap::new() })
     }
 
     /// Sends the records of one round; no other round has the same.
@@ -30,7 +36,9 @@ impl OwnProducer {
         let (round, records) = (self.rounds.to_string(), RECORDS.to_string());
         let to = ["--bootstrap-server", bootstrap, "--topic", &self.topic];
         let what = ["--max-messages", &records, "--repeating-keys", "64", "--value-prefix", &round];
-        let text = tool(&[&["kafka-verifiable-producer"][..], &to, &what].concat())?;
+        let file = self.properties.display().to_string();
+        let how = ["--command-config", &file];
+        let text = tool(&[&["kafka-verifiable-producer"][..], &to, &what, &how].concat())?;
         let acknowledged = acknowledged(&text)?;
         if acknowledged.len() != RECORDS {
             let last = text.lines().last().unwrap_or_default();
