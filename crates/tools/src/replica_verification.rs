@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use client::Cluster;
 use protocol::Str;
-use protocol::messages::fetch_request::{FetchPartition, FetchTopic, ReplicaState};
+use protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use protocol::messages::{FetchRequest, FetchResponse};
 use records::Batches;
 use tokio::time::Instant;
@@ -40,8 +40,10 @@ const OPTIONS: &[Opt] = &[
 
 /// A reader that may ask followers too.
 const DEBUGGING_REPLICA: i32 = -2;
-/// The last version that names topics.
+/// The last version that names topics; the replica's id has its own field up to 14.
 const FETCH_VERSION_MAX: i16 = 12;
+/// Of a replica that said nothing.
+const NO_HIGH_WATERMARK: i64 = -1;
 
 pub fn main(arguments: Vec<String>) -> ExitCode {
     crate::options::main(&LINE, arguments, run)
@@ -105,15 +107,23 @@ struct Verification {
     replicas: BTreeMap<Place, Vec<i32>>,
     /// The next offset that is held against each other.
     offsets: BTreeMap<Place, i64>,
-    /// The partition that was the furthest behind since the last report, its offset and lag.
-    slowest: Option<(Place, i64, i64)>,
+    /// The partition that was the furthest behind when it was last known of any, and its offset then.
+    slowest: Option<(Place, i64)>,
+    /// Its lag in this round; -1 where no replica of any partition said how far it is.
+    lag: i64,
 }
 
 /// What one replica gave of a partition.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Given {
     high_watermark: i64,
     bytes: Bytes,
+}
+
+impl Default for Given {
+    fn default() -> Given {
+        Given { high_watermark: NO_HIGH_WATERMARK, bytes: Bytes::new() }
+    }
 }
 
 /// By partition and broker.
@@ -161,25 +171,29 @@ impl Verification {
     /// Holds what the replicas gave against each other, and goes on behind it.
     fn hold(&mut self, fetched: &Fetched) -> Seen {
         let mut seen = Seen::default();
+        self.lag = -1;
         for (place, replicas) in fetched {
             let next = hold(place, replicas, &mut seen);
             let offset = self.offsets.entry(place.clone()).or_default();
             *offset = next.unwrap_or(*offset);
-            let furthest = replicas.values().map(|given| given.high_watermark).max().unwrap_or(0);
-            let lag = furthest.saturating_sub(*offset);
-            if self.slowest.as_ref().is_none_or(|(.., most)| lag > *most) {
-                self.slowest = Some((place.clone(), *offset, lag));
+            let furthest = replicas.values().map(|given| given.high_watermark).max();
+            let lag = furthest.unwrap_or(NO_HIGH_WATERMARK).saturating_sub(*offset);
+            if lag > self.lag {
+                self.lag = lag;
+                self.slowest = Some((place.clone(), *offset));
             }
         }
         seen
     }
 
-    fn report(&mut self) -> String {
-        let ((topic, partition), offset, lag) = self.slowest.take().unwrap_or_default();
-        let count = self.replicas.len();
-        format!(
-            "max lag is {lag} for partition {topic}-{partition} at offset {offset} among {count} partitions"
-        )
+    /// Of the last round.
+    fn report(&self) -> String {
+        let (place, offset) = match &self.slowest {
+            Some(((topic, partition), offset)) => (format!("{topic}-{partition}"), *offset),
+            None => ("null".to_owned(), -1),
+        };
+        let (lag, count) = (self.lag, self.replicas.len());
+        format!("max lag is {lag} for partition {place} at offset {offset} among {count} partitions")
     }
 }
 
@@ -236,13 +250,16 @@ async fn fetch(admin: &Admin, verification: &Verification, limits: &Limits) -> F
     }
     let mut silent = false;
     for (id, answer) in asked {
-        let response = match answer.await {
-            Ok(Ok(response)) => response,
-            _ => {
-                silent = true;
-                FetchResponse::default()
-            }
+        let answer = match answer.await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(error) => Err(error.to_string()),
         };
+        let response = answer.unwrap_or_else(|error| {
+            crate::java::warn(&format!("Fetch from node {id} failed: {error}"));
+            silent = true;
+            FetchResponse::default()
+        });
         take(verification, id, response, &mut fetched);
     }
     if silent {
@@ -272,7 +289,6 @@ fn request(verification: &Verification, broker: i32, limits: &Limits) -> FetchRe
     };
     FetchRequest {
         replica_id: DEBUGGING_REPLICA,
-        replica_state: ReplicaState { replica_id: DEBUGGING_REPLICA, replica_epoch: -1 },
         max_wait_ms: limits.max_wait_ms,
         min_bytes: 1,
         max_bytes: i32::MAX,
@@ -298,6 +314,7 @@ fn take(verification: &Verification, broker: i32, response: FetchResponse, fetch
 
 #[cfg(test)]
 mod tests {
+    use protocol::{ApiKey, Message, Writer};
     use records::{BatchBuilder, BatchOptions};
     use types::Offset;
 
@@ -336,6 +353,43 @@ mod tests {
         assert_eq!(report, "max lag is 1 for partition t-0 at offset 2 among 1 partitions");
         let (_, next, _) = verify((&three, 1), (&three, 1));
         assert_eq!(next, 1);
+    }
+
+    #[test]
+    fn a_report_is_of_the_last_round() {
+        let mut verification =
+            Verification { replicas: BTreeMap::from([(place(), vec![1, 2])]), ..Verification::default() };
+        let mut round = |one: Given, two: Given| {
+            let fetched = Fetched::from([(place(), BTreeMap::from([(1, one), (2, two)]))]);
+            assert_eq!(verification.hold(&fetched), Seen::default());
+            verification.report()
+        };
+        let some = || Given { high_watermark: 1, bytes: batch(0, "a").into() };
+        let nothing = "max lag is -1 for partition null at offset -1 among 1 partitions";
+        let behind = "max lag is 1 for partition t-0 at offset 0 among 1 partitions";
+        let equal = "max lag is 0 for partition t-0 at offset 1 among 1 partitions";
+        let silent = "max lag is -1 for partition t-0 at offset 1 among 1 partitions";
+        for (one, two, report) in [
+            (Given::default(), Given::default(), nothing),
+            (some(), Given::default(), behind),
+            (some(), some(), equal),
+            (Given::default(), Given::default(), silent),
+        ] {
+            assert_eq!(round(one, two), report);
+        }
+    }
+
+    /// The encoder refuses a field that a version does not have: such a request never leaves.
+    #[test]
+    fn a_request_can_be_sent_in_each_version_that_names_topics() {
+        let verification =
+            Verification { replicas: BTreeMap::from([(place(), vec![1])]), ..Verification::default() };
+        let sent = request(&verification, 1, &Limits { fetch_bytes: 1 << 20, max_wait_ms: 1000 });
+        for version in ApiKey::Fetch.versions().min..=FETCH_VERSION_MAX {
+            let mut writer = Writer::new();
+            assert_eq!(sent.encode(&mut writer, version).err(), None, "version {version}");
+            assert!(writer.into_bytes().is_ok(), "version {version}");
+        }
     }
 
     #[test]
