@@ -60,6 +60,9 @@ fn main() -> ExitCode {
 /// `arguments` begin with the name that usage texts show.
 fn run(name: &str, mut arguments: Vec<OsString>) -> ExitCode {
     let short = name.strip_prefix("kafka-").unwrap_or(name);
+    if !matches!(short, "server" | "server-start") {
+        tools::end_without_reader();
+    }
     match short {
         "server" | "server-start" => {
             arguments[0] = if short == "server" { "barnabas server" } else { "kafka-server-start.sh" }.into();

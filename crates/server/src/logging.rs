@@ -14,6 +14,8 @@ pub fn start() {
     let filter = EnvFilter::try_from_env("BARNABAS_LOG").unwrap_or_else(|_| EnvFilter::new(DEFAULT));
     let lines =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    // what cannot be written is nothing to panic about
+    let lines = lines.log_internal_errors(false);
     let started = match std::env::var("BARNABAS_LOG_FORMAT").as_deref() {
         Ok("json") => lines.json().try_init(),
         _ => lines.with_ansi(std::io::stderr().is_terminal()).try_init(),

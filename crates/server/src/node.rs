@@ -1,5 +1,6 @@
 //! From a configuration to a running node.
 
+use std::io::Write;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::Arc;
 
@@ -45,7 +46,7 @@ pub fn run(given: &Given) -> Result<End> {
     crate::logging::end_at_panic();
     let config = given.check()?;
     for warning in given.warnings() {
-        eprintln!("barnabas: warning: {warning}");
+        warn(&warning);
     }
     let clock = Clock::start();
     let file_system: Arc<dyn FileSystem> = Arc::new(OsFileSystem);
@@ -218,6 +219,11 @@ fn previous_broker_epoch(directories: &Directories) -> i64 {
     if epochs.all(|epoch| epoch == first) { first } else { -1 }
 }
 
+/// On stderr, where that has a reader.
+fn warn(text: &str) {
+    let _ = writeln!(std::io::stderr(), "barnabas: warning: {text}");
+}
+
 /// The port of a standard node may be taken: that is worth a warning, no more.
 fn http(config: &StaticConfig, given: &Given) -> Result<Option<TcpListener>> {
     let address = config.str("barnabas.metrics.listener").unwrap_or_default();
@@ -227,7 +233,7 @@ fn http(config: &StaticConfig, given: &Given) -> Result<Option<TcpListener>> {
     match TcpListener::bind(address) {
         Ok(listener) => Ok(Some(listener)),
         Err(error) if given.place("barnabas.metrics.listener") == Some(&Place::Standard) => {
-            eprintln!("barnabas: warning: no metrics: {address}: {error}");
+            warn(&format!("no metrics: {address}: {error}"));
             Ok(None)
         }
         Err(error) => Err(error).with_context(|| format!("barnabas.metrics.listener={address}")),
@@ -247,22 +253,24 @@ fn announce(config: &StaticConfig, what: &Announcement<'_>) {
         addresses = config.listeners.iter().map(|one| format!("{}:{}", one.host, one.port)).collect();
     }
     let shards = if what.shards == 1 { "1 shard".to_owned() } else { format!("{} shards", what.shards) };
-    println!(
-        "Barnabas {} is ready on {} (node {}, {shards})",
+    let mut text = format!(
+        "Barnabas {} is ready on {} (node {}, {shards})\n",
         env!("CARGO_PKG_VERSION"),
         addresses.join(", "),
         config.node_id
     );
     let new = if what.formatted { ", new" } else { "" };
-    println!("  data      {}{new}", config.log_dirs.join(", "));
+    text += &format!("  data      {}{new}\n", config.log_dirs.join(", "));
     if let Some(http) = what.http_address {
-        println!("  metrics   http://{http}/metrics");
+        text += &format!("  metrics   http://{http}/metrics\n");
     }
     if let Some(first) = what.addresses.first() {
-        println!(
-            "  try       bin/kafka-topics.sh --create --topic quickstart-events --bootstrap-server localhost:{}",
+        text += &format!(
+            "  try       bin/kafka-topics.sh --create --topic quickstart-events --bootstrap-server localhost:{}\n\
+             \x20 stop      Ctrl-C\n",
             first.port()
         );
-        println!("  stop      Ctrl-C");
     }
+    // a node serves whether or not anybody reads that
+    let _ = std::io::stdout().write_all(text.as_bytes());
 }

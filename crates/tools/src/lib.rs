@@ -48,6 +48,7 @@ mod verifiable_consumer;
 mod verifiable_producer;
 
 pub use features::{say_mapping, say_storage_dependencies};
+pub use output::end_without_reader;
 pub use stop::Stop;
 
 type Main = fn(Vec<String>) -> ExitCode;
