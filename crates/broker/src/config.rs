@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use types::{NodeId, Uuid};
 
-use crate::event::ListenerId;
+use crate::event::{DiskFailure, ListenerId};
 
 /// One address that clients or controllers connect to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +62,14 @@ impl NodeConfig {
 
     pub fn listener(&self, id: ListenerId) -> Option<&Listener> {
         self.listeners.get(usize::from(id.0))
+    }
+
+    /// A failure in words, with the path of its log directory.
+    pub fn told(&self, failure: &DiskFailure) -> String {
+        match self.log_directories.get(usize::from(failure.directory.0)) {
+            Some(directory) => format!("log directory {}: {}", directory.path.display(), failure.reason),
+            None => failure.to_string(),
+        }
     }
 }
 

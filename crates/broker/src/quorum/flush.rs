@@ -74,7 +74,8 @@ impl Quorum {
             return;
         };
         if let Err(failure) = result {
-            return self.fail(format!("metadata log: {failure}"), turn);
+            let path = self.node.metadata_log_directory.display();
+            return self.fail(format!("metadata log in {path}: {}", failure.reason), turn);
         }
         self.log.flushed(done.to);
         self.raft_step(Input::Flushed { generation: done.generation, end: done.end }, turn);

@@ -177,7 +177,7 @@ impl Shard {
         match (self.disk.jobs.remove(&token), result) {
             (Some(Job::File { told, .. }), Err(failure)) if failure.no_room => {
                 self.await_checkpoint(told);
-                self.tell_full(turn, format!("checkpoints wait for room: {failure}"));
+                self.tell_full(turn, format!("checkpoints wait for room: {}", self.node.told(&failure)));
                 self.write_checkpoints_again(failure.directory);
             }
             (_, Err(failure)) => self.on_directory_failed(turn, &failure),
@@ -228,7 +228,7 @@ impl Shard {
         if !self.lose_directory(failure.directory) {
             return;
         }
-        turn.log(Level::Error, failure.to_string());
+        turn.log(Level::Error, self.node.told(failure));
         turn.send_quorum(Message::DirectoryFailed { directory: failure.directory });
         for other in (0..self.node.shards).map(ShardId).filter(|other| *other != self.id) {
             turn.send(other, Message::DirectoryFailed { directory: failure.directory });
