@@ -1,31 +1,109 @@
 //! The shorter forms: `barnabas topics list`, `barnabas groups describe readers` become the options of Kafka's tools.
 
-/// Noun, verb, the tool behind it, its options; `{}` is the name that follows the verb.
-const FORMS: &[(&str, &str, &str, &[&str])] = &[
-    ("topics", "list", "topics", &["--list"]),
-    ("topics", "create", "topics", &["--create", "--topic", "{}"]),
-    ("topics", "describe", "topics", &["--describe", "--topic", "{}"]),
-    ("topics", "delete", "topics", &["--delete", "--topic", "{}"]),
-    ("topics", "alter", "topics", &["--alter", "--topic", "{}"]),
-    ("groups", "list", "groups", &["--list"]),
-    ("groups", "describe", "consumer-groups", &["--describe", "--group", "{}"]),
-    ("groups", "delete", "consumer-groups", &["--delete", "--group", "{}"]),
-    ("groups", "reset", "consumer-groups", &["--reset-offsets", "--group", "{}"]),
-    ("leaders", "elect", "leader-election", &["--election-type", "preferred", "--all-topic-partitions"]),
-    ("quorum", "describe", "metadata-quorum", &["describe", "--status"]),
-    ("quorum", "replicas", "metadata-quorum", &["describe", "--replication"]),
-    ("reassignments", "list", "reassign-partitions", &["--list"]),
-    ("reassignments", "generate", "reassign-partitions", &["--generate", "--topics-to-move-json-file", "{}"]),
-    ("reassignments", "execute", "reassign-partitions", &["--execute", "--reassignment-json-file", "{}"]),
-    ("reassignments", "verify", "reassign-partitions", &["--verify", "--reassignment-json-file", "{}"]),
-    ("reassignments", "cancel", "reassign-partitions", &["--cancel", "--reassignment-json-file", "{}"]),
+mod help;
+
+pub use help::answer;
+
+type Words = &'static [&'static str];
+
+/// A noun and a verb, and what they are short for.
+struct Form {
+    noun: &'static str,
+    verb: &'static str,
+    tool: &'static str,
+    /// What the tool is given; `{}` is the name that follows the verb.
+    options: Words,
+    /// How that name is called in the help; in brackets where it may be left out.
+    name: &'static str,
+    about: &'static str,
+    /// What is often put behind it, without dashes.
+    flags: Words,
+}
+
+const fn form(noun: &'static str, verb: &'static str, tool: &'static str, options: Words) -> Form {
+    Form { noun, verb, tool, options, name: "", about: "", flags: &[] }
+}
+
+impl Form {
+    const fn for_name(mut self, name: &'static str) -> Form {
+        self.name = name;
+        self
+    }
+
+    const fn about(mut self, about: &'static str, flags: Words) -> Form {
+        self.about = about;
+        self.flags = flags;
+        self
+    }
+}
+
+const FORMS: &[Form] = &[
+    form("topics", "list", "topics", &["--list"]).about("Lists the topics.", &["exclude-internal", "json"]),
+    form("topics", "create", "topics", &["--create", "--topic", "{}"])
+        .for_name("TOPIC")
+        .about("Creates a topic.", &["partitions", "replication-factor", "config", "if-not-exists"]),
+    form("topics", "describe", "topics", &["--describe", "--topic", "{}"]).for_name("[TOPIC]").about(
+        "Shows topics and their partitions; all where none is named.",
+        &["under-replicated-partitions", "unavailable-partitions", "json"],
+    ),
+    form("topics", "delete", "topics", &["--delete", "--topic", "{}"])
+        .for_name("TOPIC")
+        .about("Deletes a topic.", &["if-exists"]),
+    form("topics", "alter", "topics", &["--alter", "--topic", "{}"])
+        .for_name("TOPIC")
+        .about("Gives a topic more partitions.", &["partitions"]),
+    form("groups", "list", "groups", &["--list"])
+        .about("Lists the groups.", &["group-type", "consumer", "json"]),
+    form("groups", "describe", "consumer-groups", &["--describe", "--group", "{}"])
+        .for_name("[GROUP]")
+        .about(
+            "Shows how far groups are; all where none is named.",
+            &["members", "state", "verbose", "json"],
+        ),
+    form("groups", "delete", "consumer-groups", &["--delete", "--group", "{}"])
+        .for_name("GROUP")
+        .about("Deletes a group with its offsets.", &[]),
+    form("groups", "reset", "consumer-groups", &["--reset-offsets", "--group", "{}"])
+        .for_name("GROUP")
+        .about(
+            "Moves the offsets of a group without members.",
+            &["topic", "all-topics", "to-earliest", "to-latest", "to-offset", "dry-run", "execute"],
+        ),
+    form("leaders", "elect", "leader-election", &["--election-type", "preferred", "--all-topic-partitions"])
+        .about("Gives partitions to the first of their replicas again.", &[]),
+    form("quorum", "describe", "metadata-quorum", &["describe", "--status"])
+        .about("Shows who leads the metadata log and who votes.", &[]),
+    form("quorum", "replicas", "metadata-quorum", &["describe", "--replication"])
+        .about("Shows how far each replica of the metadata log is.", &["human-readable"]),
+    form("reassignments", "list", "reassign-partitions", &["--list"])
+        .about("Shows what is being moved.", &[]),
+    form(
+        "reassignments",
+        "generate",
+        "reassign-partitions",
+        &["--generate", "--topics-to-move-json-file", "{}"],
+    )
+    .for_name("FILE")
+    .about(
+        "Proposes where the replicas of topics could be; changes nothing.",
+        &["broker-list", "disable-rack-aware"],
+    ),
+    form("reassignments", "execute", "reassign-partitions", &["--execute", "--reassignment-json-file", "{}"])
+        .for_name("FILE")
+        .about("Starts to move replicas as the file says.", &["throttle", "additional"]),
+    form("reassignments", "verify", "reassign-partitions", &["--verify", "--reassignment-json-file", "{}"])
+        .for_name("FILE")
+        .about("Says how far it is; when all is done, lifts the throttles.", &["preserve-throttles"]),
+    form("reassignments", "cancel", "reassign-partitions", &["--cancel", "--reassignment-json-file", "{}"])
+        .for_name("FILE")
+        .about("Gives up what is under way of the file.", &["preserve-throttles"]),
 ];
 
 /// The tool and its arguments, where this is a shorter form. A broker on this machine is meant where none is named; a verb
 /// whose name is left out is about all, where there is such a thing.
 pub fn tool(noun: &str, arguments: &[String]) -> Option<(&'static str, Vec<String>)> {
     let (verb, rest) = arguments.split_first()?;
-    let (_, _, tool, options) = FORMS.iter().find(|(of, known, ..)| *of == noun && known == verb)?;
+    let Form { tool, options, .. } = FORMS.iter().find(|form| form.noun == noun && form.verb == verb)?;
     let named = rest.split_first().filter(|(name, _)| !name.starts_with("--"));
     let mut out: Vec<String> = Vec::new();
     let mut behind = rest;
@@ -51,14 +129,14 @@ pub fn tool(noun: &str, arguments: &[String]) -> Option<(&'static str, Vec<Strin
 
 /// All nouns, each once.
 pub fn nouns() -> Vec<&'static str> {
-    let mut nouns: Vec<&str> = FORMS.iter().map(|(noun, ..)| *noun).collect();
+    let mut nouns: Vec<&str> = FORMS.iter().map(|form| form.noun).collect();
     nouns.dedup();
     nouns
 }
 
 /// The verbs behind a noun.
 pub fn verbs(noun: &str) -> Vec<&'static str> {
-    FORMS.iter().filter(|(of, ..)| *of == noun).map(|(_, verb, ..)| *verb).collect()
+    FORMS.iter().filter(|form| form.noun == noun).map(|form| form.verb).collect()
 }
 
 #[cfg(test)]

@@ -92,6 +92,9 @@ const TOOLS: &[(&str, Main, Line)] = &[
 pub fn run(name: &str, arguments: Vec<OsString>) -> Option<ExitCode> {
     let arguments: Vec<String> =
         arguments.into_iter().map(|argument| argument.to_string_lossy().into_owned()).collect();
+    if let Some(ended) = friendly::answer(name, &arguments) {
+        return Some(ended);
+    }
     if let Some((tool, mut arguments)) = friendly::tool(name, &arguments) {
         if json::KNOWS.contains(&name) {
             let before = arguments.len();

@@ -6,6 +6,7 @@ mod parse;
 
 use std::process::ExitCode;
 
+pub use help::left as help_of;
 pub use parse::{Parsed, cannot_parse};
 
 use crate::{Stop, output::say};

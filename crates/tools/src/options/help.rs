@@ -34,7 +34,8 @@ pub fn text(line: &CommandLine) -> String {
     out
 }
 
-fn left(option: &Opt) -> String {
+/// An option with what it takes.
+pub fn left(option: &Opt) -> String {
     let shape = |name: &str, kind| match (name, kind) {
         ("", Kind::Text) => "text".to_owned(),
         ("", _) => "number".to_owned(),
