@@ -38,8 +38,30 @@ impl Stop {
     }
 }
 
+/// What to look at where a broker took a request and did not answer it: most often it waits for the controllers.
+const HINT: &str = "Where most of the controllers are away, what needs them is not answered. What runs and what is led by \
+                    whom: barnabas cluster status --bootstrap-server host:port";
+
 impl From<client::Error> for Stop {
     fn from(error: client::Error) -> Stop {
-        Stop::Error(error.to_string())
+        match error {
+            client::Error::TimedOut(text) => Stop::Error(format!("{text}\n{HINT}")),
+            error => Stop::Error(error.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_waits_in_vain_is_told_where_to_look() {
+        let stop = Stop::from(client::Error::TimedOut("h:1: no answer within 30000 ms".to_owned()));
+        let Stop::Error(text) = stop else { panic!("{stop:?}") };
+        assert!(
+            text.starts_with("h:1: no answer within 30000 ms\nWhere most of the controllers are away"),
+            "{text}"
+        );
     }
 }
