@@ -37,8 +37,15 @@ fn state(node: &Node, pid: Option<i32>, health: Option<&Health>) -> String {
         (None, _) => "stopped".to_owned(),
         (Some(_), None) => "runs, does not answer".to_owned(),
         (Some(_), Some(health)) => {
-            let serves = if health.brokers.contains(&id) { "serves" } else { "runs, does not serve yet" };
             let leads = if health.leader == id { ", active controller" } else { "" };
+            let serves = match health.answering.get(&id) {
+                Some(count) if health.controllers_silent => {
+                    return format!("serves the {count} that it leads");
+                }
+                Some(_) => "serves",
+                None if health.brokers.contains(&id) => "runs, does not answer",
+                None => "runs, does not serve yet",
+            };
             format!("{serves}{leads}")
         }
     }
@@ -50,6 +57,14 @@ fn verdict(health: &Result<Health, String>, nodes: usize, running: usize) -> (St
         Ok(health) => health,
         Err(error) => return (format!("the cluster does not answer: {error}"), false),
     };
+    let of = format!("{} partitions", health.partitions);
+    let lost = health.failed_directories.iter();
+    let lost = lost.map(|(id, path)| format!("node {id} has lost its log directory {path}"));
+    if health.controllers_silent {
+        let all: Vec<String> =
+            std::iter::once(without_controllers(health, nodes, running)).chain(lost).collect();
+        return (all.join("; "), false);
+    }
     let mut troubles = Vec::new();
     if running < nodes {
         troubles.push(format!("{running} of {nodes} nodes run"));
@@ -60,29 +75,86 @@ fn verdict(health: &Result<Health, String>, nodes: usize, running: usize) -> (St
     if health.brokers.len() < nodes {
         troubles.push(format!("{} of {nodes} brokers serve", health.brokers.len()));
     }
+    let silent = health.brokers.iter().filter(|id| !health.answering.contains_key(id));
+    troubles.extend(silent.map(|id| format!("node {id} does not answer")));
     if health.without_leader > 0 {
         troubles.push(format!("{} partitions have no leader", health.without_leader));
     }
     if health.under_replicated > 0 {
         troubles.push(format!("{} partitions lack replicas", health.under_replicated));
     }
-    let of = format!("{} partitions", health.partitions);
+    troubles.extend(lost);
     match troubles.is_empty() {
         true => (format!("all is well: {nodes} brokers, {of}, all replicas in sync"), true),
         false => (format!("{} (of {of})", troubles.join("; ")), false),
     }
 }
 
+/// Every node is a controller too: what a majority of them lacks, and what works without it.
+fn without_controllers(health: &Health, nodes: usize, running: usize) -> String {
+    let led = |(id, count): (&i32, &usize)| {
+        format!("node {id} leads ({count} of {} partitions)", health.partitions)
+    };
+    let read: Vec<String> = health.answering.iter().map(led).collect();
+    let read = match read.as_slice() {
+        [] => "nothing can be read".to_owned(),
+        several => format!("what {} can be read", several.join(" and what ")),
+    };
+    let until = match (nodes / 2 + 1).saturating_sub(running) {
+        0 => "they answer; the nodes' logs say why they do not".to_owned(),
+        1 => "1 more starts: barnabas cluster start".to_owned(),
+        more => format!("{more} more start: barnabas cluster start"),
+    };
+    format!(
+        "no majority of the controllers answers, {running} of {nodes} nodes run\n{read}\nnothing can be created or changed \
+         until {until}"
+    )
+}
+
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+
+    fn silent() -> Health {
+        Health {
+            leader: -1,
+            controllers_silent: true,
+            brokers: vec![1, 2, 3],
+            answering: [(3, 4)].into(),
+            partitions: 12,
+            ..Health::default()
+        }
+    }
+
+    #[test]
+    fn states() {
+        let node = |id| Node { id, port: 9092 };
+        let rows = [
+            (1, None, Some(silent()), "stopped"),
+            (1, Some(7), None, "runs, does not answer"),
+            (1, Some(7), Some(silent()), "runs, does not answer"),
+            (3, Some(7), Some(silent()), "serves the 4 that it leads"),
+            (
+                3,
+                Some(7),
+                Some(Health { leader: 3, controllers_silent: false, ..silent() }),
+                "serves, active controller",
+            ),
+            (4, Some(7), Some(Health { controllers_silent: false, ..silent() }), "runs, does not serve yet"),
+        ];
+        for (id, pid, health, text) in rows {
+            assert_eq!(state(&node(id), pid, health.as_ref()), text);
+        }
+    }
 
     #[test]
     fn verdicts() {
         let well = Health {
             leader: 1,
-            voters: vec![1, 2, 3],
             brokers: vec![1, 2, 3],
+            answering: [(1, 2), (2, 1), (3, 1)].into(),
             partitions: 4,
             ..Health::default()
         };
@@ -92,6 +164,26 @@ mod tests {
                 Ok(Health { brokers: vec![1, 2], under_replicated: 3, ..well.clone() }),
                 2,
                 "2 of 3 nodes run; 2 of 3 brokers serve; 3 partitions lack replicas (of 4 partitions)",
+                false,
+            ),
+            (
+                Ok(Health { failed_directories: vec![(2, "/disk".to_owned())], ..well.clone() }),
+                3,
+                "node 2 has lost its log directory /disk (of 4 partitions)",
+                false,
+            ),
+            (
+                Ok(silent()),
+                1,
+                "no majority of the controllers answers, 1 of 3 nodes run\nwhat node 3 leads (4 of 12 partitions) can be \
+                 read\nnothing can be created or changed until 1 more starts: barnabas cluster start",
+                false,
+            ),
+            (
+                Ok(Health { answering: BTreeMap::new(), ..silent() }),
+                3,
+                "no majority of the controllers answers, 3 of 3 nodes run\nnothing can be read\nnothing can be created \
+                 or changed until they answer; the nodes' logs say why they do not",
                 false,
             ),
             (

@@ -16,6 +16,9 @@ pub struct View {
     pub at: i64,
     /// Why there is no answer.
     pub error: Option<String>,
+    /// Why the controllers say nothing, though a broker does; what there is of brokers and leaders is then what was
+    /// last heard of them.
+    pub controllers_silent: Option<String>,
     pub cluster_id: String,
     /// The active controller, -1 where there is none.
     pub leader: i32,
@@ -48,6 +51,10 @@ pub struct Node {
     /// Committed records that its replicas do not have yet.
     pub lag: i64,
     pub bytes: i64,
+    /// Whether it told of its own directories.
+    pub answers: bool,
+    /// Log directories that it has lost.
+    pub failed_directories: Vec<String>,
 }
 
 /// A partition that is not as it should be.
@@ -73,13 +80,24 @@ impl View {
             return vec![format!("the cluster does not answer: {error}")];
         }
         let mut all = Vec::new();
-        if self.leader < 0 {
+        if self.controllers_silent.is_some() {
+            all.push(self.without_controllers());
+        } else if self.leader < 0 {
             all.push("there is no active controller: nothing can be created or changed".to_owned());
         }
         let away: Vec<i32> =
             self.nodes.iter().filter(|(_, node)| node.address.is_none()).map(|(id, _)| *id).collect();
         if !away.is_empty() {
             all.push(format!("away: {}", joined(&away)));
+        }
+        let silent = self.nodes.iter().filter(|(_, node)| node.address.is_some() && !node.answers);
+        let silent: Vec<i32> = silent.map(|(id, _)| *id).collect();
+        if !silent.is_empty() {
+            all.push(format!("no answer: {}", joined(&silent)));
+        }
+        for (id, node) in &self.nodes {
+            let lost = node.failed_directories.iter();
+            all.extend(lost.map(|path| format!("broker {id} has lost its log directory {path}")));
         }
         let leaderless = self.troubles.iter().filter(|trouble| trouble.leader.is_none()).count();
         for (count, what) in [(leaderless, "no leader"), (self.troubles.len(), "not all replicas in sync")] {
@@ -89,6 +107,20 @@ impl View {
             }
         }
         all
+    }
+
+    /// What still works, and what does not.
+    fn without_controllers(&self) -> String {
+        let answering: Vec<i32> =
+            self.nodes.iter().filter(|(_, node)| node.answers).map(|(id, _)| *id).collect();
+        let read = match answering.as_slice() {
+            [] => "nothing can be read".to_owned(),
+            [one] => format!("what broker {one} leads can be read"),
+            several => format!("what brokers {} lead can be read", joined(several)),
+        };
+        format!(
+            "no majority of the controllers answers: {read}, nothing can be created or changed until more of them run"
+        )
     }
 
     pub fn text(&self) -> String {
@@ -102,21 +134,17 @@ impl View {
         if self.error.is_some() {
             return out;
         }
-        let _ = writeln!(out, "cluster {}, metadata epoch {}\n", self.cluster_id, self.leader_epoch);
-        let mut rows = vec![["CONTROLLER", "ROLE", "LAG", "LAST FETCH"].map(str::to_owned).to_vec()];
-        for one in &self.controllers {
-            let leads = one.id == self.leader;
-            let fetch = if leads { "-".to_owned() } else { format!("{} ms ago", one.silent_ms) };
-            let role = if leads { "leader" } else { "follower" };
-            rows.push(vec![one.id.to_string(), role.to_owned(), one.lag.to_string(), fetch]);
-        }
-        table(&mut out, &rows);
+        self.controllers_text(&mut out);
         let head = ["BROKER", "ADDRESS", "RACK", "LEADS", "REPLICAS", "IN SYNC", "LAG", "SIZE"];
         let mut rows = vec![head.map(str::to_owned).to_vec()];
         for (id, node) in &self.nodes {
             rows.push(vec![
                 id.to_string(),
-                node.address.clone().unwrap_or_else(|| "away".to_owned()),
+                match &node.address {
+                    Some(address) if node.answers => address.clone(),
+                    Some(address) => format!("{address} (no answer)"),
+                    None => "away".to_owned(),
+                },
                 node.rack.clone().unwrap_or_else(|| "-".to_owned()),
                 node.leads.to_string(),
                 node.replicas.to_string(),
@@ -129,6 +157,23 @@ impl View {
         table(&mut out, &rows);
         self.troubles_text(&mut out);
         out
+    }
+
+    fn controllers_text(&self, out: &mut String) {
+        if let Some(reason) = &self.controllers_silent {
+            let _ = writeln!(out, "cluster {}, as it was last heard of", self.cluster_id);
+            let _ = writeln!(out, "controllers: {reason}");
+            return;
+        }
+        let _ = writeln!(out, "cluster {}, metadata epoch {}\n", self.cluster_id, self.leader_epoch);
+        let mut rows = vec![["CONTROLLER", "ROLE", "LAG", "LAST FETCH"].map(str::to_owned).to_vec()];
+        for one in &self.controllers {
+            let leads = one.id == self.leader;
+            let fetch = if leads { "-".to_owned() } else { format!("{} ms ago", one.silent_ms) };
+            let role = if leads { "leader" } else { "follower" };
+            rows.push(vec![one.id.to_string(), role.to_owned(), one.lag.to_string(), fetch]);
+        }
+        table(out, &rows);
     }
 
     fn troubles_text(&self, out: &mut String) {
@@ -162,6 +207,8 @@ impl View {
                 "in_sync": node.in_sync,
                 "lag": node.lag,
                 "bytes": node.bytes,
+                "answers": node.answers,
+                "failed_directories": node.failed_directories,
             })
         };
         let trouble = |one: &Trouble| {
@@ -179,6 +226,7 @@ impl View {
             "cluster": self.cluster_id,
             "leader": (self.leader >= 0).then_some(self.leader),
             "epoch": self.leader_epoch,
+            "controllers_answer": self.error.is_none() && self.controllers_silent.is_none(),
             "controllers": self.controllers.iter().map(controller).collect::<Vec<_>>(),
             "brokers": self.nodes.iter().map(node).collect::<Vec<_>>(),
             "partitions": self.partitions,
@@ -223,6 +271,7 @@ mod tests {
             replicas: 2,
             in_sync,
             bytes: 3 << 20,
+            answers: address.is_some(),
             ..Node::default()
         };
         View {
@@ -283,6 +332,43 @@ orders-1   1       1,2       1
         let json = view().json();
         assert_eq!((&json["well"], &json["brokers"][1]["address"]), (&json!(false), &Value::Null));
         assert_eq!(json["troubles"][0]["isr"], json!([1]));
+    }
+
+    #[test]
+    fn a_look_without_controllers() {
+        let mut view = View { leader: -1, controllers: Vec::new(), ..view() };
+        view.controllers_silent = Some("no answer within 3000 ms".to_owned());
+        view.troubles.clear();
+        let dead = Node { address: Some("h:9094".to_owned()), answers: false, ..view.nodes[&2].clone() };
+        view.nodes.insert(2, dead);
+        let expected = "\
+18:43:19  no majority of the controllers answers: what broker 1 leads can be read, nothing can be created or changed \
+until more of them run; no answer: 2
+cluster c, as it was last heard of
+controllers: no answer within 3000 ms
+
+BROKER  ADDRESS             RACK  LEADS  REPLICAS  IN SYNC  LAG  SIZE
+1       h:9092              -     2      2         2        0    3.0 MiB
+2       h:9094 (no answer)  -     0      2         1        0    3.0 MiB
+";
+        assert_eq!(view.text(), expected);
+        let json = view.json();
+        assert_eq!((&json["controllers_answer"], &json["partitions"]), (&json!(false), &json!(2)));
+        assert_eq!(
+            (&json["brokers"][0]["answers"], &json["brokers"][1]["answers"]),
+            (&json!(true), &json!(false))
+        );
+        assert_eq!(json["leader"], Value::Null);
+    }
+
+    #[test]
+    fn a_lost_directory_is_told() {
+        let mut view = view();
+        view.troubles.clear();
+        view.nodes.remove(&2);
+        view.nodes.values_mut().for_each(|node| node.failed_directories = vec!["/disk1".to_owned()]);
+        assert_eq!(view.complaints(), ["broker 1 has lost its log directory /disk1"]);
+        assert_eq!(view.json()["brokers"][0]["failed_directories"], json!(["/disk1"]));
     }
 
     #[test]
