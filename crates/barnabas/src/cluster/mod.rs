@@ -40,12 +40,13 @@ struct Arguments {
 enum Command {
     /// Starts the nodes, and makes them when they are not there yet; those that run are left alone
     Start {
-        /// How many, where there are none yet
-        #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=7))]
-        nodes: u16,
-        /// The first node's port for clients; each node has this and the next, one after the other
-        #[arg(long, default_value_t = 9092)]
-        port: u16,
+        /// How many, where there are none yet [default: 3]
+        #[arg(long, value_parser = clap::value_parser!(u16).range(1..=7))]
+        nodes: Option<u16>,
+        /// The first node's port for clients, where there are none yet; each node has this and the next, one after the
+        /// other [default: 9092]
+        #[arg(long)]
+        port: Option<u16>,
     },
     /// Says how the cluster is; fails where something is not as it should be
     Status {

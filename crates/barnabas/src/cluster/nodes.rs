@@ -14,10 +14,17 @@ use super::folder::{Folder, Node};
 const STOP_PATIENCE: Duration = Duration::from_secs(60);
 const START_PATIENCE: Duration = Duration::from_secs(30);
 
-pub fn start(folder: &Folder, count: u16, port: u16) -> Result<()> {
-    if folder.nodes()?.is_empty() {
-        folder.make(count, port)?;
+const DEFAULT_COUNT: u16 = 3;
+const DEFAULT_PORT: u16 = 9092;
+
+/// `count` and `port` are what was asked for, if anything.
+pub fn start(folder: &Folder, count: Option<u16>, port: Option<u16>) -> Result<()> {
+    let there = folder.nodes()?;
+    if there.is_empty() {
+        folder.make(count.unwrap_or(DEFAULT_COUNT), port.unwrap_or(DEFAULT_PORT))?;
         format(folder)?;
+    } else {
+        check_as_made(folder, &there, count, port)?;
     }
     let nodes = folder.made_nodes()?;
     for node in &nodes {
@@ -32,7 +39,9 @@ pub fn start(folder: &Folder, count: u16, port: u16) -> Result<()> {
             bail!("node {} has ended; its last lines:\n{}", node.id, last_lines(folder, node.id));
         }
         let health = tools::health::health(&servers, Duration::from_secs(1));
-        if health.is_ok_and(|health| health.brokers.len() == nodes.len()) {
+        let serves =
+            |health: tools::health::Health| health.leader >= 0 && health.brokers.len() == nodes.len();
+        if health.is_ok_and(serves) {
             return Ok(());
         }
         if Instant::now() > end {
@@ -40,6 +49,25 @@ pub fn start(folder: &Folder, count: u16, port: u16) -> Result<()> {
         }
         thread::sleep(Duration::from_millis(50));
     }
+}
+
+/// A cluster stays as it was made: who asks for another is told so.
+fn check_as_made(folder: &Folder, nodes: &[Node], count: Option<u16>, port: Option<u16>) -> Result<()> {
+    let first_port = nodes.first().map_or(DEFAULT_PORT, |node| node.port);
+    if count.is_none_or(|count| usize::from(count) == nodes.len())
+        && port.is_none_or(|port| port == first_port)
+    {
+        return Ok(());
+    }
+    let ports: Vec<String> = nodes.iter().map(|node| node.port.to_string()).collect();
+    let (path, those) = (folder.path().display(), if nodes.len() == 1 { "node" } else { "nodes" });
+    bail!(
+        "the cluster in {path} has {} {those} (port {}) and stays as it was made; to start it: barnabas cluster start; to \
+         make another beside it: --folder OTHER, with a --port of its own; to make this one anew, without its data: barnabas \
+         cluster stop, and remove {path}",
+        nodes.len(),
+        ports.join(", ")
+    )
 }
 
 /// All client addresses, for a bootstrap.
@@ -112,4 +140,33 @@ fn last_lines(folder: &Folder, id: u16) -> String {
     let text = std::fs::read_to_string(folder.log(id)).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
     lines.iter().skip(lines.len().saturating_sub(5)).map(|line| format!("  {line}\n")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cluster_stays_as_it_was_made() {
+        let folder = Folder::new("here".into());
+        let nodes = [1, 2, 3].map(|id| Node { id, port: 19090 + id * 2 });
+        for (count, port, good) in [
+            (None, None, true),
+            (Some(3), Some(19092), true),
+            (Some(5), None, false),
+            (Some(1), None, false),
+            (None, Some(9092), false),
+        ] {
+            let outcome = check_as_made(&folder, &nodes, count, port);
+            assert_eq!(outcome.is_ok(), good, "{count:?} {port:?}");
+            if let Err(error) = outcome {
+                let text = error.to_string();
+                assert!(
+                    text.starts_with("the cluster in here has 3 nodes (port 19092, 19094, 19096)"),
+                    "{text}"
+                );
+                assert!(text.contains("--folder OTHER") && text.contains("remove here"), "{text}");
+            }
+        }
+    }
 }
