@@ -75,11 +75,21 @@ fn recorded(cluster: &Cluster, topic: Uuid) -> Uuid {
     cluster.image().topics.partition(topic, 0).unwrap().directories[0]
 }
 
-/// Offsets of all records, by several fetches.
+/// Offsets of all records.
 fn offsets(cluster: &mut Cluster, connection: ConnectionId) -> Vec<i64> {
-    let mut found: Vec<i64> = Vec::new();
+    all(cluster, connection).into_iter().map(|(offset, _)| offset).collect()
+}
+
+/// Values of all records.
+fn texts(cluster: &mut Cluster, connection: ConnectionId) -> Vec<String> {
+    all(cluster, connection).into_iter().map(|(_, value)| value).collect()
+}
+
+/// By several fetches.
+fn all(cluster: &mut Cluster, connection: ConnectionId) -> Vec<(i64, String)> {
+    let mut found: Vec<(i64, String)> = Vec::new();
     loop {
-        let next = found.last().map_or(0, |last| last + 1);
+        let next = found.last().map_or(0, |last| last.0 + 1);
         let partitions = vec![fetch_request::FetchPartition {
             fetch_offset: next,
             partition_max_bytes: 1 << 20,
@@ -98,7 +108,7 @@ fn offsets(cluster: &mut Cluster, connection: ConnectionId) -> Vec<i64> {
         if more.is_empty() {
             return found;
         }
-        found.extend(more.into_iter().map(|(offset, _)| offset));
+        found.extend(more);
     }
 }
 
@@ -393,6 +403,50 @@ fn a_damaged_copy_that_is_to_be_cut_is_given_up_alone() {
     assert_eq!(cluster.in_sync(topic), [1, 2]);
     let client = cluster.connect(1, 0);
     assert_eq!(places(&mut cluster, client), [(from, false, 0)]);
+}
+
+/// Its directory had failed, and works again: what was copied before has records of a leader whose tail was cut.
+#[test]
+fn a_copy_that_was_away_is_cut_where_the_replica_went_another_way() {
+    let mut cluster = Cluster::with_two_directories(2, 1);
+    let topic = cluster.create_topic("t", &[1, 2], &[]);
+    let client = cluster.connect(1, 0);
+    assert_eq!(produce(&mut cluster, client, "kept"), 0);
+    cluster.pass(600);
+    cluster.kill(2, false);
+    let long = "x".repeat(100_000);
+    for text in std::iter::repeat_n("lost", 20).chain(std::iter::repeat_n(&*long, 20)) {
+        cluster.call(client, 10, ProduceRequest { acks: 1, ..produce_request(text) });
+    }
+    let from = directory_ids(1).iter().position(|id| *id == recorded(&cluster, topic)).unwrap();
+    let to = 1 - from;
+    // one chunk, then none for as long as this takes
+    cluster.commit(vec![config("replica.alter.log.dirs.io.max.bytes.per.second", "1000")]);
+    assert_eq!(alter(&mut cluster, client, DIRECTORIES[to], "t"), ErrorCode::None);
+    cluster.pass(10);
+    cluster.kill(1, false);
+    let copy = names(&cluster, to).into_iter().find(|name| name.ends_with("-future")).expect("begun");
+    let (files, directory) = (cluster.nodes[&1].files.clone(), Path::new(DIRECTORIES[to]));
+    files.rename(&directory.join(&copy), Path::new("/away")).unwrap();
+    cluster.start(2);
+    cluster.elect(topic, 2, &[2]);
+    let client = cluster.connect(2, 0);
+    for _ in 0..30 {
+        produce(&mut cluster, client, "true");
+    }
+    cluster.start(1);
+    cluster.pass(5000);
+    assert_eq!(cluster.in_sync(topic), [1, 2]);
+    cluster.kill(1, false);
+    files.rename(Path::new("/away"), &directory.join(&copy)).unwrap();
+    cluster.commit(vec![config("replica.alter.log.dirs.io.max.bytes.per.second", "1000000000")]);
+    cluster.start(1);
+    cluster.elect(topic, 1, &[1]);
+    cluster.pass(5000);
+    let client = cluster.connect(1, 0);
+    assert_eq!(places(&mut cluster, client), [(to, false, 0)]);
+    let wanted = std::iter::once("kept").chain(std::iter::repeat_n("true", 30));
+    assert_eq!(texts(&mut cluster, client), wanted.collect::<Vec<_>>());
 }
 
 #[test]

@@ -100,6 +100,13 @@ impl LeaderEpochs {
         }
     }
 
+    /// The first offset from `from` on, below `to`, that another epoch wrote in the other log.
+    pub fn first_difference(&self, other: &LeaderEpochs, from: Offset, to: Offset) -> Option<Offset> {
+        let begins = self.entries.iter().chain(&other.entries).map(|entry| entry.1.max(from));
+        let differs = |at: &Offset| *at < to && self.epoch_of(*at) != other.epoch_of(*at);
+        begins.chain([from]).filter(differs).min()
+    }
+
     /// The epoch that wrote this offset.
     pub fn epoch_of(&self, offset: Offset) -> Option<LeaderEpoch> {
         let after = self.entries.partition_point(|entry| entry.1 <= offset);
@@ -130,6 +137,25 @@ mod tests {
             changed.assign(LeaderEpoch(new.0), Offset(new.1));
             assert_eq!(changed.entries(), epochs(after).entries(), "{before:?} {new:?}");
             assert_eq!(changed.is_dirty(), before != after);
+        }
+    }
+
+    #[test]
+    fn where_two_logs_part() {
+        for (one, other, from, to, at) in [
+            (&[(1, 0), (2, 9)][..], &[(1, 0), (2, 9)][..], 0, 20, None),
+            (&[(1, 0), (2, 9)], &[(1, 0), (3, 9)], 0, 20, Some(9)),
+            (&[(1, 0), (2, 9)], &[(1, 0), (3, 9)], 0, 9, None),
+            (&[(1, 0)], &[(1, 0), (3, 9)], 0, 10, Some(9)),
+            (&[(1, 0), (2, 9)], &[(2, 12)], 12, 20, None),
+            (&[(1, 0), (2, 9)], &[(1, 5)], 5, 20, Some(9)),
+            (&[(1, 0)], &[(2, 0)], 4, 20, Some(4)),
+            (&[], &[], 0, 20, None),
+        ] {
+            for (one, other) in [(one, other), (other, one)] {
+                let found = epochs(one).first_difference(&epochs(other), Offset(from), Offset(to));
+                assert_eq!(found, at.map(Offset), "{one:?} {other:?} from {from} to {to}");
+            }
         }
     }
 

@@ -521,8 +521,25 @@ impl Shard {
                 self.begin_move(turn, id, found.directory, log);
                 // the crash may have left more of it than of the replica
                 self.cut_future(turn, id);
+                self.cut_where_it_parts(turn, id);
             }
             Err(error) => turn.log(Level::Error, error.to_string()),
+        }
+    }
+
+    /// A copy in a directory that had failed did not see the replica cut, which may have as much again since, but of other
+    /// leaders.
+    fn cut_where_it_parts(&mut self, turn: &mut Turn, id: &TopicIdPartition) {
+        let Some(partition) = self.partitions.get_mut(id) else { return };
+        let (log, Some(future)) = (&partition.log.0, &mut partition.future) else { return };
+        let from = log.start_offset().max(future.log.start_offset());
+        let to = log.end_offset().min(future.log.end_offset());
+        let Some(at) = log.epochs().first_difference(future.log.epochs(), from, to) else { return };
+        let directory = future.directory;
+        match future.log.truncate_to(at, turn.now.wall_ms) {
+            Ok(_) => {}
+            Err(ReadError::Storage(error)) => self.lose_directory_because(turn, directory, error.to_string()),
+            Err(error) => self.give_up_move(turn, id, &format!("the copy is not cut to {at}: {error}")),
         }
     }
 
