@@ -150,15 +150,16 @@ impl ReplicaState {
         let before = if led { std::mem::take(&mut self.followers) } else { Vec::new() };
         self.followers.clear();
         for &node in self.replicas.iter().filter(|&&node| node != self.node) {
-            let caught_up = self.in_sync_replicas.contains(&node).then_some(now_us);
+            let is_in_sync = self.in_sync_replicas.contains(&node);
+            let caught_up = is_in_sync.then_some(now_us);
             let follower = match before.iter().find(|follower| follower.node == node) {
-                Some(&(mut known)) => {
-                    if begins {
-                        known.begin_epoch(caught_up, log_end_offset);
-                    }
+                Some(known) if !begins => *known,
+                Some(&(mut known)) if is_in_sync => {
+                    known.begin_epoch(caught_up, log_end_offset);
                     known
                 }
-                None => Follower::new(node, caught_up),
+                // out of the set, it may have been taken out of the replicas meanwhile and begin with nothing
+                _ => Follower::new(node, caught_up),
             };
             self.followers.push(follower);
         }

@@ -131,6 +131,21 @@ fn a_reign_begins_once_for_each_epoch() {
     }
 }
 
+/// Taken out of the replicas it has deleted its log, and is a replica again: a leader that was told of both at once does not
+/// know. The epoch has risen, since a replica went.
+#[test]
+fn whoever_is_out_of_the_set_is_unknown_in_a_new_epoch() {
+    for (epoch, in_sync, joins) in [(3, vec![ONE], true), (4, vec![ONE], false), (4, vec![ONE, THREE], false)]
+    {
+        let mut state = leader(&in_sync, 1);
+        fetch(&mut state, TWO, 10, 10, 5);
+        state.assign(assignment(ONE, epoch, 8, &in_sync), Offset(10), 6);
+        assert_eq!(state.propose_expansion(TWO), joins, "{epoch} {in_sync:?}");
+        fetch(&mut state, TWO, 0, 10, 7);
+        assert!(!state.propose_expansion(TWO), "it has nothing");
+    }
+}
+
 #[test]
 fn who_does_not_lead_commits_nothing_by_itself() {
     let mut state = leader(&[ONE], 1);
