@@ -746,6 +746,12 @@ fn the_controllers_no_is_taken_as_it_is_meant() {
         cluster.refusals.push_back(refusal);
         cluster.elect(topic, 1, &[1]);
         cluster.pass(1200);
+        if refusal == ErrorCode::IneligibleReplica {
+            assert_eq!(cluster.asked.len(), 1, "it is asked for with the next fetch that says where it is");
+            let client = cluster.connect(1, 0);
+            assert_eq!(produce(&mut cluster, client, &["a"], 1).0, ErrorCode::None);
+            cluster.pass(1200);
+        }
         assert_eq!(cluster.asked.len(), asked, "{refusal:?}");
         assert_eq!(cluster.in_sync(topic).len(), asked, "{refusal:?}");
     }
