@@ -34,13 +34,14 @@ enum Question {
     Other,
 }
 
+/// In violations.
+const WHO: &str = "the administrator";
+
 #[derive(Default)]
 pub struct Admin {
     exchange: Exchange<Question>,
     /// The next of that name follows at once.
     deleted_just_now: bool,
-    is_calm: bool,
-    answers_in_calm: u64,
 }
 
 /// A name of its own, or one of a few that come again and again.
@@ -382,9 +383,8 @@ impl Program for Admin {
     }
 
     fn on_reply(&mut self, api: &mut Api<'_>, reply: Reply) {
-        let Some(question) = self.exchange.answered(api, &reply, "the administrator") else { return };
+        let Some(question) = self.exchange.answered(api, &reply, WHO) else { return };
         self.on_answer(api, question, &reply.response);
-        self.answers_in_calm += u64::from(self.is_calm);
         let hurries = api.model.topics.len() < LASTING || self.deleted_just_now;
         let pause = if hurries { 1000 } else { 150_000 };
         api.wake_in_about(pause);
@@ -398,14 +398,11 @@ impl Program for Admin {
     }
 
     fn calm(&mut self) {
-        self.is_calm = true;
+        self.exchange.calm();
     }
 
     fn standing(&self, _: &Model) -> Standing {
-        match self.answers_in_calm {
-            0 => Standing::Stuck("the administrator gets no answer".into()),
-            _ => Standing::Good,
-        }
+        self.exchange.standing(WHO)
     }
 
     fn name(&self) -> &'static str {

@@ -20,10 +20,11 @@ enum Question {
     List,
 }
 
+/// In violations.
+const WHO: &str = "who adds a broker";
+
 #[derive(Default)]
 pub struct Expander {
-    is_calm: bool,
-    answers_in_calm: u64,
     exchange: Exchange<Question>,
 }
 
@@ -194,7 +195,7 @@ impl Program for Expander {
     }
 
     fn on_reply(&mut self, api: &mut Api<'_>, reply: Reply) {
-        let Some(question) = self.exchange.answered(api, &reply, "who adds a broker") else { return };
+        let Some(question) = self.exchange.answered(api, &reply, WHO) else { return };
         match (&reply.response, question) {
             (Response::AlterPartitionReassignments(response), Question::Reassign(asked)) => {
                 asked.answered(api, response);
@@ -210,7 +211,6 @@ impl Program for Expander {
             }
             _ => api.model.violation("an answer of another kind than who adds a broker asked for"),
         }
-        self.answers_in_calm += u64::from(self.is_calm);
         let is_at_rest = api.model.newcomer.as_ref().is_none_or(Newcomer::is_at_rest);
         api.wake_in_about(if api.model.calm && is_at_rest { 800_000 } else { 100_000 });
     }
@@ -223,14 +223,11 @@ impl Program for Expander {
     }
 
     fn calm(&mut self) {
-        self.is_calm = true;
+        self.exchange.calm();
     }
 
     fn standing(&self, _: &Model) -> Standing {
-        match self.answers_in_calm {
-            0 => Standing::Stuck("who adds a broker gets no answer".into()),
-            _ => Standing::Good,
-        }
+        self.exchange.standing(WHO)
     }
 
     fn name(&self) -> &'static str {

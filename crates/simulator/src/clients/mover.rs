@@ -28,10 +28,11 @@ enum Question {
     Cordon,
 }
 
+/// In violations.
+const WHO: &str = "who moves replicas";
+
 #[derive(Default)]
 pub struct Mover {
-    is_calm: bool,
-    answers_in_calm: u64,
     machine: MachineIndex,
     exchange: Exchange<Question>,
 }
@@ -154,7 +155,7 @@ impl Program for Mover {
     }
 
     fn on_reply(&mut self, api: &mut Api<'_>, reply: Reply) {
-        let Some(question) = self.exchange.answered(api, &reply, "who moves replicas") else { return };
+        let Some(question) = self.exchange.answered(api, &reply, WHO) else { return };
         match (&reply.response, question) {
             (Response::AlterReplicaLogDirs(response), Question::Move { machine, id, directory }) => {
                 self.on_altered(api, (machine, id, directory), response);
@@ -175,7 +176,6 @@ impl Program for Mover {
             }
             _ => api.model.violation("an answer of another kind than who moves replicas asked for"),
         }
-        self.answers_in_calm += u64::from(self.is_calm);
         api.wake_in_about(if api.model.calm { 800_000 } else { 60_000 });
     }
 
@@ -187,14 +187,11 @@ impl Program for Mover {
     }
 
     fn calm(&mut self) {
-        self.is_calm = true;
+        self.exchange.calm();
     }
 
     fn standing(&self, _: &Model) -> Standing {
-        match self.answers_in_calm {
-            0 => Standing::Stuck("who moves replicas gets no answer".into()),
-            _ => Standing::Good,
-        }
+        self.exchange.standing(WHO)
     }
 
     fn name(&self) -> &'static str {

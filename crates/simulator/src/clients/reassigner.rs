@@ -85,10 +85,11 @@ impl Asked {
     }
 }
 
+/// In violations.
+const WHO: &str = "who moves partitions";
+
 #[derive(Default)]
 pub struct Reassigner {
-    is_calm: bool,
-    answers_in_calm: u64,
     exchange: Exchange<Option<Asked>>,
 }
 
@@ -143,7 +144,7 @@ impl Program for Reassigner {
     }
 
     fn on_reply(&mut self, api: &mut Api<'_>, reply: Reply) {
-        let Some(asked) = self.exchange.answered(api, &reply, "who moves partitions") else { return };
+        let Some(asked) = self.exchange.answered(api, &reply, WHO) else { return };
         match (&reply.response, asked) {
             (Response::AlterPartitionReassignments(response), Some(asked)) => {
                 asked.answered(api, response);
@@ -153,7 +154,6 @@ impl Program for Reassigner {
             }
             _ => api.model.violation("an answer of another kind than who moves partitions asked for"),
         }
-        self.answers_in_calm += u64::from(self.is_calm);
         let pause = if api.model.calm { 800_000 } else { 250_000 };
         api.wake_in_about(pause);
     }
@@ -166,14 +166,11 @@ impl Program for Reassigner {
     }
 
     fn calm(&mut self) {
-        self.is_calm = true;
+        self.exchange.calm();
     }
 
     fn standing(&self, _: &Model) -> Standing {
-        match self.answers_in_calm {
-            0 => Standing::Stuck("who moves partitions gets no answer".into()),
-            _ => Standing::Good,
-        }
+        self.exchange.standing(WHO)
     }
 
     fn name(&self) -> &'static str {
