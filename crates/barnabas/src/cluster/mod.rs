@@ -81,7 +81,8 @@ pub fn run(arguments: &[OsString]) -> ExitCode {
     let folder = Folder::new(arguments.folder);
     let outcome = match arguments.command {
         Command::Start { nodes, port } => {
-            nodes::start(&folder, nodes, port).and_then(|()| status::say(&folder))
+            // done when all serve; that replicas are not in sync again yet is said, no more
+            nodes::start(&folder, nodes, port).and_then(|()| status::say(&folder)).map(|_| true)
         }
         Command::Status { watch: false, json: false, bootstrap_server: None } => status::say(&folder),
         Command::Status { watch, json, bootstrap_server } => {

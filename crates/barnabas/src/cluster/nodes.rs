@@ -1,5 +1,6 @@
 //! Starting and stopping the processes.
 
+use std::collections::BTreeSet;
 use std::fs::OpenOptions;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
@@ -8,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
+use tools::health::Health;
 
 use super::folder::{Folder, Node};
 
@@ -27,21 +29,19 @@ pub fn start(folder: &Folder, count: Option<u16>, port: Option<u16>) -> Result<(
         check_as_made(folder, &there, count, port)?;
     }
     let nodes = folder.made_nodes()?;
-    for node in &nodes {
-        if folder.running(node.id).is_none() {
-            folder.write_pid(node.id, launch(folder, node)?)?;
-        }
-    }
     let servers = servers(&nodes);
+    let mut launched = BTreeSet::new();
     let end = Instant::now() + START_PATIENCE;
     loop {
-        if let Some(node) = nodes.iter().find(|node| folder.running(node.id).is_none()) {
-            bail!("node {} has ended; its last lines:\n{}", node.id, last_lines(folder, node.id));
+        // one that was killed just now may run still when it is looked at first
+        for node in nodes.iter().filter(|node| folder.running(node.id).is_none()) {
+            if !launched.insert(node.id) {
+                bail!("node {} has ended; its last lines:\n{}", node.id, last_lines(folder, node.id));
+            }
+            folder.write_pid(node.id, launch(folder, node)?)?;
         }
         let health = tools::health::health(&servers, Duration::from_secs(1));
-        let serves =
-            |health: tools::health::Health| health.leader >= 0 && health.brokers.len() == nodes.len();
-        if health.is_ok_and(serves) {
+        if health.is_ok_and(|health| all_serve(&health, &nodes)) {
             return Ok(());
         }
         if Instant::now() > end {
@@ -49,6 +49,16 @@ pub fn start(folder: &Folder, count: Option<u16>, port: Option<u16>) -> Result<(
         }
         thread::sleep(Duration::from_millis(50));
     }
+}
+
+/// Each node itself has to answer: the controller does not know yet of one that was killed just now, and counts what it
+/// was before it came back.
+fn all_serve(health: &Health, nodes: &[Node]) -> bool {
+    let serves = |node: &Node| {
+        let id = i32::from(node.id);
+        health.brokers.contains(&id) && health.answering.contains_key(&id)
+    };
+    health.leader >= 0 && !health.controllers_silent && nodes.iter().all(serves)
 }
 
 /// A cluster stays as it was made: who asks for another is told so.
@@ -145,6 +155,23 @@ fn last_lines(folder: &Folder, id: u16) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_node_that_the_controller_counts_serves_when_it_answers() {
+        let nodes = [1, 2].map(|id| Node { id, port: 9090 + id * 2 });
+        let rows = [
+            (1, false, [(1, 0), (2, 0)].into(), vec![1, 2], true),
+            // killed a moment ago, and started again
+            (1, false, [(1, 0)].into(), vec![1, 2], false),
+            (1, false, [(1, 0), (2, 0)].into(), vec![1], false),
+            (-1, false, [(1, 0), (2, 0)].into(), vec![1, 2], false),
+            (1, true, [(1, 0), (2, 0)].into(), vec![1, 2], false),
+        ];
+        for (leader, controllers_silent, answering, brokers, serve) in rows {
+            let health = Health { leader, controllers_silent, brokers, answering, ..Health::default() };
+            assert_eq!(all_serve(&health, &nodes), serve, "{health:?}");
+        }
+    }
 
     #[test]
     fn a_cluster_stays_as_it_was_made() {
