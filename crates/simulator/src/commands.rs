@@ -38,6 +38,8 @@ pub enum Move {
     Stays,
     /// It has to come back as it is, and to be drained further.
     DrainsOn,
+    /// It was unregistered by mistake.
+    StartsAnew,
     Stops,
 }
 

@@ -9,6 +9,7 @@ use types::TopicIdPartition;
 
 use crate::commands::Move;
 use crate::faults;
+use crate::invariants::durability::Death;
 use crate::invariants::newcomer::{Newcomer, Stage};
 use crate::replicas::Reign;
 use crate::world::{Happening, MachineIndex, SECOND, World};
@@ -79,6 +80,7 @@ impl World {
             Move::Comes => self.newcomer_comes(),
             Move::Stays => self.newcomer_stays(Stage::Here),
             Move::DrainsOn => self.newcomer_stays(Stage::Draining),
+            Move::StartsAnew => self.newcomer_starts_anew(),
             Move::Stops => self.newcomer_stops(),
         }
     }
@@ -127,6 +129,24 @@ impl World {
         }
     }
 
+    /// Whoever unregistered it by mistake has it start again, in one way or the other: one that was not even ready will
+    /// never be.
+    fn newcomer_starts_anew(&mut self) {
+        let Some(newcomer) = &mut self.model.newcomer else { return };
+        newcomer.is_out = false;
+        let machine = newcomer.machine;
+        let Some(node) = &self.machines[machine].node else { return };
+        self.coverage.count("node added", "has to start again to be registered");
+        match (node.is_ready, node.is_stopping) {
+            (_, true) => {}
+            (true, false) => {
+                let is_orderly = !self.draws.more.one_in(4);
+                self.begin_orderly_stop(machine, is_orderly);
+            }
+            (false, false) => self.die(machine, Death::Kill),
+        }
+    }
+
     /// It stops, and stays so. One that starts just now is waited for.
     pub fn newcomer_stops(&mut self) {
         let Some(Newcomer { stage, machine, .. }) = self.model.newcomer else { return };
@@ -137,7 +157,9 @@ impl World {
         };
         if self.machines[machine].node.is_none() {
             self.coverage.count("node added", "is down and stays so");
-            self.enter(Stage::Down);
+            let is_registered =
+                self.model.newcomer.as_ref().is_some_and(|newcomer| newcomer.is_fenced.is_some());
+            self.enter(if is_registered { Stage::Down } else { Stage::Gone });
             return;
         }
         let is_orderly = !self.draws.more.one_in(4);

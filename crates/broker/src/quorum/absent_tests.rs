@@ -15,7 +15,7 @@ use crate::event::{Address, ConnectionId, Event, ListenerId};
 
 impl Node {
     /// One request on a connection of the controller's listener.
-    fn call(&mut self, connection: ConnectionId, api_version: i16, request: Request) -> Response {
+    pub(super) fn call(&mut self, connection: ConnectionId, api_version: i16, request: Request) -> Response {
         let api_key = request.api_key();
         self.send(connection, api_version, request);
         let mut reader = protocol::Reader::new(self.frames.pop().expect("an answer").slice(4..));
@@ -40,6 +40,13 @@ impl Node {
 
     /// Broker 2 of another process, its heartbeats on this connection; its epoch.
     fn join(&mut self, connection: ConnectionId) -> i64 {
+        let epoch = self.register(connection, 2);
+        assert!(!self.heartbeat(connection, epoch, false));
+        epoch
+    }
+
+    /// A broker of another process, on this connection; its epoch.
+    pub(super) fn register(&mut self, connection: ConnectionId, broker_id: i32) -> i64 {
         self.open(connection);
         let feature = |(name, least, most): (&'static str, i16, i16)| broker_registration_request::Feature {
             name: Str::from_static(name),
@@ -53,7 +60,7 @@ impl Node {
             security_protocol: 0,
         };
         let request = BrokerRegistrationRequest {
-            broker_id: 2,
+            broker_id,
             cluster_id: Str::from(self.quorum.node.cluster_id.to_string()),
             incarnation_id: Uuid([2; 16]),
             listeners: vec![listener],
@@ -64,7 +71,6 @@ impl Node {
         let reply = self.call(connection, 4, Request::BrokerRegistration(request));
         let Response::BrokerRegistration(reply) = reply else { panic!("{reply:?}") };
         assert_eq!(reply.error_code, 0);
-        assert!(!self.heartbeat(connection, reply.broker_epoch, false));
         reply.broker_epoch
     }
 

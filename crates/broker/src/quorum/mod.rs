@@ -20,6 +20,8 @@ mod open;
 mod own_broker;
 mod own_leave;
 mod own_remote;
+#[cfg(test)]
+mod own_tests;
 mod refusals;
 mod registration;
 mod remote;
@@ -269,7 +271,7 @@ impl Quorum {
         self.remote.keep_only(turn.now, leader, turn.effects);
         if leader != Some(self.node.node_id) && self.active.take().is_some() {
             self.fail_waiting(turn);
-            self.own.lost_controller();
+            self.own.lost_controller(self.applied);
         }
     }
 }

@@ -6,6 +6,7 @@
 
 use metadata::configs::StaticConfig;
 use protocol::{ApiKey, ErrorCode};
+use types::Offset;
 
 use super::own_leave::Leaving;
 use super::{Quorum, Turn};
@@ -74,17 +75,19 @@ impl OwnBroker {
         }
     }
 
-    /// Another node controls now: what was not committed yet may never be.
-    pub fn lost_controller(&mut self) {
-        if matches!(self.state, State::Registered { .. } | State::Unfencing { .. }) {
+    /// Another node controls now: what was not committed yet, as what is applied is, may never be.
+    pub fn lost_controller(&mut self, applied: Offset) {
+        let is_committed = matches!(self.state, State::Registered { offset, .. } if offset < applied.0);
+        if matches!(self.state, State::Registered { .. } | State::Unfencing { .. }) && !is_committed {
             self.state = State::Starting;
         }
     }
 
-    /// Where the controller does not know this epoch, another one was registered under this id, or this one was
-    /// unregistered, and registers again. Kafka's waits for a restart.
-    pub fn unheard(&mut self, error: ErrorCode) {
-        if error == ErrorCode::StaleBrokerEpoch && self.epoch().is_some() {
+    /// The controller does not know this epoch: another life was registered under this id after this one, perhaps by a
+    /// request of a process that is gone. It registers again, and is refused as long as that other one lives; Kafka's waits
+    /// for a restart.
+    pub fn superseded(&mut self) {
+        if self.epoch().is_some() {
             self.state = State::Starting;
         }
     }
@@ -140,6 +143,9 @@ impl Quorum {
             }
             // the controller before this one had not heard of it for too long
             State::Running { epoch } if self.is_fenced_here() => self.unfence_own_broker(epoch, turn),
+            State::Running { .. } if self.is_unregistered_here() => {
+                self.own_unheard(ErrorCode::StaleBrokerEpoch.code(), turn);
+            }
             State::Absent if self.is_caught_up() => self.own.become_ready(turn),
             _ => {}
         }
@@ -149,6 +155,10 @@ impl Quorum {
         let Some(active) = &self.active else { return false };
         let known = active.controller.image().cluster.broker(self.node.node_id.0);
         known.is_some_and(|broker| broker.fenced)
+    }
+
+    fn is_unregistered_here(&self) -> bool {
+        self.active.is_some() && self.loader.head().cluster.broker(self.node.node_id.0).is_none()
     }
 
     /// A controller serves from when it has read what was committed as it came.
@@ -165,7 +175,7 @@ impl Quorum {
         let Some(outcome) = outcome else { return };
         let (code, fenced) = (outcome.reply.error_code, outcome.reply.is_fenced);
         if code != 0 {
-            return self.own.unheard(ErrorCode::from(code));
+            return self.own_unheard(code, turn);
         }
         if fenced {
             // its shards have not seen its registration yet

@@ -62,6 +62,8 @@ impl Quorum {
         let now = turn.now.monotonic_us;
         match self.own.leaving {
             Leaving::Granted { offset, .. } if self.applied.0 > offset => self.end_leaving(turn),
+            // it was unregistered: there is nothing that the controller could hand to others
+            Leaving::Asking { .. } if !self.is_broker_registered() => self.end_leaving(turn),
             Leaving::Asking { heard_by, give_up_at, .. } if heard_by.min(give_up_at) <= now => {
                 self.leave_unasked(turn);
             }

@@ -120,10 +120,7 @@ impl Quorum {
                 }
                 self.on_heartbeat_answer(reply.is_fenced, turn);
             }
-            Response::BrokerHeartbeat(reply) => {
-                self.own.unheard(ErrorCode::from(reply.error_code));
-                self.own_refused("heard", reply.error_code, turn);
-            }
+            Response::BrokerHeartbeat(reply) => self.own_unheard(reply.error_code, turn),
             Response::ControllerRegistration(_) => {
                 // until it is read in the log
                 let interval = self.own.remote.interval_us;
@@ -145,13 +142,45 @@ impl Quorum {
         }
     }
 
-    /// Asked again after a heartbeat's time; the operator is told once for each reason.
+    /// The controller refuses a heartbeat. Who was unregistered stays out until it is started again, as Kafka's does: the
+    /// operator wanted it gone. It goes on asking, so that an answer of a controller that had not read everything yet does
+    /// no harm.
+    pub(super) fn own_unheard(&mut self, code: i16, turn: &mut Turn<'_>) {
+        if code != ErrorCode::StaleBrokerEpoch.code() {
+            return self.own_refused("heard", code, turn);
+        }
+        let has_read = self.own.epoch().is_some_and(|epoch| epoch < self.applied.0);
+        match self.loader.head().cluster.broker(self.node.node_id.0) {
+            Some(known) if known.incarnation_id != self.incarnation_id => {
+                self.own.superseded();
+                self.own_refused("heard", code, turn);
+            }
+            None if has_read => {
+                let text =
+                    "this broker was unregistered: it stays out of the cluster until it is started again";
+                self.tell_refused(code, text.to_owned(), turn);
+            }
+            // what has become of it is still to be read
+            _ => self.ask_again(turn),
+        }
+    }
+
     fn own_refused(&mut self, what: &str, code: i16, turn: &mut Turn<'_>) {
+        let error = ErrorCode::from(code);
+        self.tell_refused(code, format!("this broker is not {what} by the controller: {error}"), turn);
+    }
+
+    /// After a heartbeat's time.
+    fn ask_again(&mut self, turn: &Turn<'_>) {
         let interval = self.own.remote.interval_us;
         self.own.remote.after(turn.now, interval);
+    }
+
+    /// Asked again; the operator is told once for each reason.
+    fn tell_refused(&mut self, code: i16, text: String, turn: &mut Turn<'_>) {
+        self.ask_again(turn);
         if self.own.remote.told.replace(code) != Some(code) {
-            let error = ErrorCode::from(code);
-            turn.log(Level::Warning, format!("this broker is not {what} by the controller: {error}"));
+            turn.log(Level::Warning, text);
         }
     }
 }

@@ -251,7 +251,7 @@ impl Node {
         self.ask(7, Request::CreateTopics(request));
     }
 
-    fn ask(&mut self, api_version: i16, request: Request) {
+    pub(super) fn ask(&mut self, api_version: i16, request: Request) {
         let context = RequestContext {
             connection: ConnectionId(1),
             listener: ListenerId(0),
@@ -273,7 +273,7 @@ impl Node {
     }
 }
 
-fn time(now_ms: u64) -> Time {
+pub(super) fn time(now_ms: u64) -> Time {
     Time { monotonic_us: now_ms * 1000, wall_ms: 1_700_000_000_000 + now_ms as i64 }
 }
 
@@ -385,17 +385,6 @@ fn alone_it_is_never_woken() {
     assert!(node.ready);
     assert_eq!(node.wake, None);
     assert_eq!(node.kraft_version, 1, "the shards know it");
-}
-
-#[test]
-fn a_broker_that_the_controller_does_not_know_registers_again() {
-    let (node, config) = node(1, DYNAMIC);
-    let mut own = super::own_broker::OwnBroker::new(&node, &config, -1);
-    own.state = super::own_broker::State::Running { epoch: 7 };
-    own.unheard(ErrorCode::NotController);
-    assert_eq!(own.epoch(), Some(7));
-    own.unheard(ErrorCode::StaleBrokerEpoch);
-    assert_eq!((own.epoch(), own.state()), (None, super::own_broker::State::Starting));
 }
 
 #[test]

@@ -143,7 +143,7 @@ impl Expander {
         self.ask(api, UnregisterBrokerRequest { broker_id }, Question::Unregister);
     }
 
-    /// It is there, and has more and more. Now and then it is unregistered by mistake, and registers again: where a disk
+    /// It is there, and has more and more. Now and then it is unregistered by mistake, and has to start again: where a disk
     /// loses something at that time nobody could tell, as in Kafka.
     fn enlarge(&mut self, api: &mut Api<'_>, (machine, holds): (MachineIndex, bool)) {
         if api.model.calm {
@@ -185,6 +185,10 @@ impl Program for Expander {
         }
         let Some(newcomer) = &api.model.newcomer else { return };
         let (machine, holds) = (newcomer.machine, !newcomer.held.is_empty());
+        if newcomer.is_out && matches!(newcomer.stage, Stage::Here | Stage::Draining) {
+            api.newcomer(Move::StartsAnew);
+            return self.list(api);
+        }
         match newcomer.stage {
             Stage::Here if newcomer.takes_replicas() => self.enlarge(api, (machine, holds)),
             Stage::Draining => self.drain(api, (machine, holds)),

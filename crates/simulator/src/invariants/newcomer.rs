@@ -38,6 +38,8 @@ pub struct Newcomer {
     pub is_eligible: bool,
     /// Somebody has asked to unregister it: that may be carried out late, and twice.
     pub was_unwanted: bool,
+    /// It was unregistered while it was wanted: it comes back when it is started again, not by itself.
+    pub is_out: bool,
     /// It is to have another empty disk when it has gone.
     pub comes_back: bool,
     /// It had a share when the faults were over.
@@ -53,6 +55,7 @@ impl Newcomer {
             held: BTreeMap::new(),
             is_eligible: false,
             was_unwanted: false,
+            is_out: false,
             comes_back: false,
             had_share: false,
         }
@@ -91,6 +94,8 @@ impl Newcomer {
                 self.held.insert(id, topic.name.clone());
             }
         }
+        let is_wanted = matches!(self.stage, Stage::Here | Stage::Draining);
+        self.is_out = self.is_fenced.is_none() && (self.is_out || (before.is_some() && is_wanted));
         match (self.stage, before, self.is_fenced) {
             (Stage::Away | Stage::Gone, _, Some(_)) => {
                 Err(format!("broker {node} is registered, it is {:?}", self.stage))
