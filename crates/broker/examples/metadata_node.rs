@@ -224,6 +224,7 @@ fn configuration(directory: &Path, meta: &MetaProperties) -> (Arc<NodeConfig>, A
         rack: None,
         listeners: vec![listener("PLAINTEXT", 29500, false), listener("CONTROLLER", 29501, true)],
         log_directories: vec![LogDirectoryConfig { path: PathBuf::from(directory), id }],
+        lost_log_directories: Vec::new(),
         metadata_log_directory: PathBuf::from(directory),
         shards: 1,
         properties: Arc::new(given),

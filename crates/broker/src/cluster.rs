@@ -182,6 +182,16 @@ impl Cluster {
         self.image.cluster.broker(node).is_some_and(|broker| !broker.fenced)
     }
 
+    /// Those whose broker is fenced, or has lost their log directory.
+    pub fn offline_replicas(&self, state: &PartitionState) -> Vec<i32> {
+        let is_online = |node: i32| {
+            let broker = self.image.cluster.broker(node).filter(|broker| !broker.fenced);
+            let directory = state.directory(node);
+            broker.zip(directory).is_some_and(|(broker, directory)| broker.has_online_directory(directory))
+        };
+        state.replicas.iter().copied().filter(|node| !is_online(*node)).collect()
+    }
+
     pub fn all_endpoints(&self, listener: &str) -> Vec<Endpoint> {
         let endpoint = |broker: &Arc<image::Broker>| {
             let at = broker.endpoints.iter().find(|at| at.name.eq_ignore_ascii_case(listener))?;

@@ -22,7 +22,7 @@ pub struct Listener {
     pub is_controller: bool,
 }
 
-/// One entry of `log.dirs`.
+/// One entry of `log.dirs` that works.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogDirectoryConfig {
     pub path: PathBuf,
@@ -40,6 +40,8 @@ pub struct NodeConfig {
     pub rack: Option<Arc<str>>,
     pub listeners: Vec<Listener>,
     pub log_directories: Vec<LogDirectoryConfig>,
+    /// Entries of `log.dirs` that could not be used when the node started. What is in them nobody knows.
+    pub lost_log_directories: Vec<PathBuf>,
     /// Where `__cluster_metadata-0` is; normally the first log directory.
     pub metadata_log_directory: PathBuf,
     pub shards: u16,

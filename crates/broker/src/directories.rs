@@ -22,9 +22,17 @@ pub struct StartedDirectory {
     pub previous_broker_epoch: i64,
 }
 
-/// All log directories, in the order of `NodeConfig::log_directories`. Shared by the actors, never changed.
+/// All log directories that could be used at the start, in the order of `NodeConfig::log_directories`. Shared by the
+/// actors, never changed.
 #[derive(Debug, Default)]
 pub struct Directories(pub Vec<StartedDirectory>);
+
+/// What the start found in one of them.
+#[derive(Debug)]
+pub struct Start {
+    pub started: StartedDirectory,
+    found: Vec<PartitionDirectory>,
+}
 
 /// A partition's directory that was found at the start and belongs to one shard.
 #[derive(Clone, Debug)]
@@ -35,41 +43,56 @@ pub struct FoundLog {
     pub found: PartitionDirectory,
 }
 
+impl Start {
+    /// Reads checkpoints and names. The clean-shutdown file is gone afterwards: a crash from here on is one. Directories
+    /// that were to be deleted are removed.
+    pub fn of(directory: LogDirectory) -> storage::Result<Start> {
+        let points = directory.start_points()?;
+        let stop = directory.take_clean_shutdown()?;
+        let previous_broker_epoch = stop.as_ref().map_or(-1, |stop| stop.broker_epoch);
+        let mut all = Vec::new();
+        for found in directory.partitions()? {
+            if is_wanted(&directory, &found)? {
+                all.push(found);
+            }
+        }
+        let started = StartedDirectory { points, clean: stop.is_some(), previous_broker_epoch, directory };
+        Ok(Start { started, found: all })
+    }
+}
+
+fn is_wanted(directory: &LogDirectory, found: &PartitionDirectory) -> storage::Result<bool> {
+    // a crash has come before the copy could say whose it is
+    let is_nothing = found.kind == DirectoryKind::Future && found.topic_id.is_none();
+    if found.kind == DirectoryKind::Delete || is_nothing {
+        directory.remove_directory(&found.path)?;
+    }
+    Ok(match found.kind {
+        // without records: whoever is given the name takes it over
+        DirectoryKind::Current => found.topic_id.is_some() || directory.has_records(&found.path)?,
+        // of a move that goes on
+        DirectoryKind::Future => !is_nothing,
+        DirectoryKind::Delete | DirectoryKind::Stray => false,
+    })
+}
+
 impl Directories {
-    /// Reads checkpoints and names. The clean-shutdown files are gone afterwards: a crash from here on is one.
-    pub fn start(directories: Vec<LogDirectory>) -> storage::Result<Directories> {
-        let start = |directory: LogDirectory| {
-            let points = directory.start_points()?;
-            let stop = directory.take_clean_shutdown()?;
-            let previous_broker_epoch = stop.as_ref().map_or(-1, |stop| stop.broker_epoch);
-            Ok(StartedDirectory { points, clean: stop.is_some(), previous_broker_epoch, directory })
-        };
-        directories.into_iter().map(start).collect::<storage::Result<_>>().map(Directories)
+    /// Those that all work, and what each shard has to open.
+    pub fn start(
+        directories: Vec<LogDirectory>,
+        shards: u16,
+    ) -> storage::Result<(Directories, Vec<Vec<FoundLog>>)> {
+        let starts = directories.into_iter().map(Start::of).collect::<storage::Result<_>>()?;
+        Ok(Directories::of(starts, shards))
     }
 
-    /// What each shard has to open. Directories that were to be deleted are removed.
-    pub fn found_logs(&self, shards: u16) -> storage::Result<Vec<Vec<FoundLog>>> {
+    /// These, and what each shard has to open.
+    pub fn of(starts: Vec<Start>, shards: u16) -> (Directories, Vec<Vec<FoundLog>>) {
         let mut by_shard: Vec<Vec<FoundLog>> = (0..shards.max(1)).map(|_| Vec::new()).collect();
-        for (index, started) in self.0.iter().enumerate() {
-            for found in started.directory.partitions()? {
-                // a crash has come before the copy could say whose it is
-                let is_nothing = found.kind == DirectoryKind::Future && found.topic_id.is_none();
-                if found.kind == DirectoryKind::Delete || is_nothing {
-                    started.directory.remove_directory(&found.path)?;
-                }
-                let is_wanted = match found.kind {
-                    DirectoryKind::Current => true,
-                    // of a move that goes on
-                    DirectoryKind::Future => !is_nothing,
-                    DirectoryKind::Delete | DirectoryKind::Stray => false,
-                };
-                if !is_wanted {
-                    continue;
-                }
-                if found.topic_id.is_none() && !started.directory.has_records(&found.path)? {
-                    // whoever is given the name takes it over
-                    continue;
-                }
+        let mut all = Vec::with_capacity(starts.len());
+        for (index, Start { started, found }) in starts.into_iter().enumerate() {
+            all.push(started);
+            for found in found {
                 let topic_id = found.topic_id.unwrap_or(Uuid::ZERO);
                 let id = TopicIdPartition { topic_id, partition: found.partition.partition };
                 let ShardId(shard) = shard_of(&id, shards);
@@ -78,7 +101,7 @@ impl Directories {
                 }
             }
         }
-        Ok(by_shard)
+        (Directories(all), by_shard)
     }
 
     pub(crate) fn get(&self, index: DirectoryIndex) -> Option<&StartedDirectory> {

@@ -28,7 +28,7 @@ mod routing;
 pub mod shard;
 mod watch;
 
-pub use directories::{Directories, FoundLog, ShardLogs, StartedDirectory};
+pub use directories::{Directories, FoundLog, ShardLogs, Start, StartedDirectory};
 pub use dispatch::served;
 pub use fetch_session::{FetchItem, TopicKey};
 pub use partition_read::FetchOutcome;

@@ -79,6 +79,7 @@ fn options(files: &MemoryFileSystem, seed: u64) -> QuorumOptions {
             is_controller: true,
         }],
         log_directories: vec![LogDirectoryConfig { path: PathBuf::from(DIRECTORY), id: directory_id() }],
+        lost_log_directories: Vec::new(),
         metadata_log_directory: PathBuf::from(DIRECTORY),
         shards: 0,
         properties: Arc::new(given),

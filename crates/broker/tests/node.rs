@@ -96,6 +96,7 @@ fn configuration(shards: u16) -> (Arc<NodeConfig>, Arc<StaticConfig>) {
         rack: None,
         listeners: vec![listener("PLAINTEXT", 9092, false), listener("CONTROLLER", 9093, true)],
         log_directories: vec![LogDirectoryConfig { path: PathBuf::from(DIRECTORY), id: directory_id() }],
+        lost_log_directories: Vec::new(),
         metadata_log_directory: PathBuf::from(DIRECTORY),
         shards,
         properties: Arc::new(given),
@@ -133,9 +134,10 @@ impl Node {
         let (config, properties) = configuration(shards);
         let file_system: Arc<dyn FileSystem> = Arc::new(node.files.clone());
         let directory = LogDirectory::open(file_system.clone(), DIRECTORY.as_ref()).unwrap();
-        let directories = Arc::new(Directories::start(vec![directory]).unwrap());
+        let (directories, found) = Directories::start(vec![directory], shards).unwrap();
+        let directories = Arc::new(directories);
         let previous_broker_epoch = directories.0[0].previous_broker_epoch;
-        for (id, found) in (0..shards).map(ShardId).zip(directories.found_logs(shards).unwrap()) {
+        for (id, found) in (0..shards).map(ShardId).zip(found) {
             let logs = ShardLogs { directories: directories.clone(), found };
             let random = Random::new(u64::from(id.0) + now.monotonic_us);
             let shard = Shard::new(ShardOptions { id, node: config.clone(), random, logs });

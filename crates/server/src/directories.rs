@@ -4,22 +4,44 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
+use broker::Start;
+use broker::config::LogDirectoryConfig;
 use broker::quorum::format::{self, FormatOptions, InitialVoters};
 use metadata::configs::StaticConfig;
 use metadata::features::MetadataVersion;
 use platform::{FileSystem, Random, Time};
 use raft::{Endpoint, ReplicaKey, VersionRange, Voter};
-use storage::{LogDirectory, MetaProperties};
+use storage::{LogDirectory, MetaProperties, OpenError};
 use types::{NodeId, Uuid};
 
 use crate::node_config::{Identity, metadata_log_directory};
 
-/// Locked directories of `log.dirs`, in order, and what they say. A separate `metadata.log.dir` comes last.
+/// What works, locked, and what it says.
 pub struct Opened {
-    pub directories: Vec<LogDirectory>,
+    /// Of `log.dirs`, in order.
+    pub starts: Vec<Start>,
+    /// A `metadata.log.dir` that is none of them.
+    pub metadata_only: Option<LogDirectory>,
     pub identity: Identity,
     /// This start formatted them.
     pub formatted: bool,
+}
+
+impl Opened {
+    /// The one that all directories agree on; else -1: the last stop is not known to have been clean. So too where one cannot
+    /// say it.
+    pub fn previous_broker_epoch(&self) -> i64 {
+        let mut epochs = self.starts.iter().map(|start| start.started.previous_broker_epoch);
+        let first = epochs.next().filter(|_| self.identity.lost_log_directories.is_empty()).unwrap_or(-1);
+        if epochs.all(|epoch| epoch == first) { first } else { -1 }
+    }
+}
+
+/// One that cannot be used: its replicas are offline, the others serve.
+#[derive(Debug)]
+struct Lost {
+    path: PathBuf,
+    reason: String,
 }
 
 /// All of `log.dirs`, and `metadata.log.dir` where it is none of them.
@@ -39,26 +61,93 @@ pub fn open(
     now: Time,
 ) -> Result<Opened> {
     let paths = paths(config);
-    let mut directories = Vec::new();
-    for path in &paths {
-        directories.push(LogDirectory::open(Arc::clone(file_system), path)?);
-    }
+    let (mut directories, mut lost) = open_all(config, file_system, &paths)?;
     let formatted = directories.iter().all(|d| d.meta().is_none());
     if formatted {
+        if let Some(one) = lost.first() {
+            bail!("No readable meta.properties files found: {}", one.reason);
+        }
         format_alone(config, file_system, &paths, random, now)?;
         // read again what was written
         drop(directories);
-        directories = Vec::new();
-        for path in &paths {
-            directories.push(LogDirectory::open(Arc::clone(file_system), path)?);
-        }
+        (directories, lost) = open_all(config, file_system, &paths)?;
     }
     let cluster_id = cluster_id(config, &directories)?;
     for directory in &mut directories {
         give_id(directory, random)?;
     }
-    let directory_ids: Vec<Uuid> = directories.iter().map(LogDirectory::id).collect();
-    Ok(Opened { directories, identity: Identity { cluster_id, directory_ids }, formatted })
+    let is_metadata_only = |directory: &mut LogDirectory| !is_log_dir(config, directory.path());
+    let metadata_only = directories.extract_if(.., is_metadata_only).next();
+    let starts = start_all(config, directories, &mut lost)?;
+    if starts.is_empty() && config.roles.broker {
+        bail!("none of the log directories ({}) can be used", config.log_dirs.join(", "));
+    }
+    let identity = identity(cluster_id, &starts, lost);
+    Ok(Opened { starts, metadata_only, identity, formatted })
+}
+
+fn identity(cluster_id: String, starts: &[Start], lost: Vec<Lost>) -> Identity {
+    let directory = |start: &Start| {
+        let directory = &start.started.directory;
+        LogDirectoryConfig { path: directory.path().to_owned(), id: directory.id() }
+    };
+    Identity {
+        cluster_id,
+        log_directories: starts.iter().map(directory).collect(),
+        lost_log_directories: lost.into_iter().map(|one| one.path).collect(),
+    }
+}
+
+fn is_log_dir(config: &StaticConfig, path: &Path) -> bool {
+    config.log_dirs.iter().any(|directory| Path::new(directory) == path)
+}
+
+/// Those that another process has, or that are not formatted, are the operator's to look after; what else is wrong with one
+/// is that one's loss.
+fn open_all(
+    config: &StaticConfig,
+    file_system: &Arc<dyn FileSystem>,
+    paths: &[PathBuf],
+) -> Result<(Vec<LogDirectory>, Vec<Lost>)> {
+    let (mut directories, mut lost) = (Vec::new(), Vec::new());
+    for path in paths {
+        match LogDirectory::open(Arc::clone(file_system), path) {
+            Ok(directory) => directories.push(directory),
+            Err(OpenError::Storage(error)) => lose(config, path, &error, &mut lost)?,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok((directories, lost))
+}
+
+/// Reads what is in them.
+fn start_all(
+    config: &StaticConfig,
+    directories: Vec<LogDirectory>,
+    lost: &mut Vec<Lost>,
+) -> Result<Vec<Start>> {
+    let mut starts = Vec::new();
+    for directory in directories {
+        let path = directory.path().to_owned();
+        match Start::of(directory) {
+            Ok(start) => starts.push(start),
+            Err(error) => lose(config, &path, &error, lost)?,
+        }
+    }
+    Ok(starts)
+}
+
+/// Without the metadata log there is no node. Kafka's words.
+fn lose(config: &StaticConfig, path: &Path, error: &storage::Error, lost: &mut Vec<Lost>) -> Result<()> {
+    if path == metadata_log_directory(config) {
+        bail!(
+            "Encountered I/O error in metadata log directory {}. Cannot continue. ({error})",
+            path.display()
+        );
+    }
+    tracing::error!("log directory {} cannot be used, its replicas are offline: {error}", path.display());
+    lost.push(Lost { path: path.to_owned(), reason: error.to_string() });
+    Ok(())
 }
 
 /// A node whose quorum names nobody else formats its empty directories itself; any other must be formatted first, because
@@ -181,7 +270,7 @@ fn give_id(directory: &mut LogDirectory, random: &mut Random) -> Result<()> {
 mod tests {
     use std::collections::BTreeMap;
 
-    use platform::MemoryFileSystem;
+    use platform::{MemoryFileSystem, OpenMode};
 
     use super::*;
     use crate::configuration::Given;
@@ -195,6 +284,64 @@ mod tests {
     fn start(file_system: &Arc<dyn FileSystem>) -> Result<Opened> {
         let now = Time { monotonic_us: 1, wall_ms: 1 };
         open(&config(), file_system, &mut Random::new(1), now)
+    }
+
+    fn ids(opened: &Opened) -> Vec<Uuid> {
+        opened.identity.log_directories.iter().map(|directory| directory.id).collect()
+    }
+
+    /// A clean stop, and then something is wrong in `/b`.
+    #[test]
+    fn a_node_starts_without_a_directory_that_cannot_be_used() {
+        type Damage = fn(&MemoryFileSystem);
+        let rows: [(&str, Damage); 5] = [
+            ("it is a file", |files| {
+                files.remove_directory_all(Path::new("/b")).expect("it was there");
+                files.open(Path::new("/b"), OpenMode::CreateOrOpen).expect("a file");
+            }),
+            ("nothing in it can be read", |files| files.break_path(Path::new("/b"))),
+            ("it cannot be locked", |files| files.break_path(Path::new("/b/.lock"))),
+            ("its meta.properties is not one", |files| {
+                files.write_atomically(Path::new("/b/meta.properties"), b"version=9").expect("written");
+            }),
+            ("a replica's directory cannot be read", |files| files.break_path(Path::new("/b/t-0"))),
+        ];
+        for (what, damage) in rows {
+            let files = MemoryFileSystem::new(1);
+            let file_system: Arc<dyn FileSystem> = Arc::new(files.clone());
+            let opened = start(&file_system).expect("empty ones are formatted");
+            for start in &opened.starts {
+                start.started.directory.write_clean_shutdown(7).expect("written");
+            }
+            let before = ids(&opened);
+            drop(opened);
+            files.create_directory_all(Path::new("/b/t-0")).expect("made");
+            damage(&files);
+            let opened = start(&file_system).expect(what);
+            assert_eq!(ids(&opened), before[..1], "{what}");
+            assert_eq!(opened.identity.lost_log_directories, [PathBuf::from("/b")], "{what}");
+            assert_eq!(opened.starts.len(), 1, "{what}");
+            assert_eq!(opened.previous_broker_epoch(), -1, "{what}: it cannot say how it was left");
+        }
+    }
+
+    #[test]
+    fn a_node_does_not_start_without_its_metadata_log_or_a_log_directory() {
+        let files = MemoryFileSystem::new(1);
+        let file_system: Arc<dyn FileSystem> = Arc::new(files.clone());
+        files.create_directory_all(Path::new("/b")).expect("made");
+        files.write_atomically(Path::new("/b/meta.properties"), b"version=9").expect("written");
+        let error = start(&file_system).err().map(|error| error.to_string()).expect("it is new");
+        assert!(error.starts_with("No readable meta.properties files found"), "{error}");
+        files.remove_directory_all(Path::new("/b")).expect("it was there");
+        assert!(start(&file_system).expect("empty ones are formatted").formatted);
+        files.break_path(Path::new("/a"));
+        let error =
+            start(&file_system).err().map(|error| error.to_string()).expect("it has the metadata log");
+        assert!(
+            error.starts_with("Encountered I/O error in metadata log directory /a. Cannot continue."),
+            "{error}"
+        );
     }
 
     /// Its disk may not be mounted.
@@ -216,12 +363,12 @@ mod tests {
     #[test]
     fn a_directory_of_an_older_kafka_is_given_an_id() {
         let file_system: Arc<dyn FileSystem> = Arc::new(MemoryFileSystem::new(1));
-        let ids = start(&file_system).expect("empty ones are formatted").identity.directory_ids;
+        let before = ids(&start(&file_system).expect("empty ones are formatted"));
         let mut directory = LogDirectory::open(Arc::clone(&file_system), Path::new("/b")).expect("formatted");
         let meta = directory.meta().cloned().expect("formatted");
         directory.write_meta(MetaProperties { directory_id: None, ..meta }).expect("written");
         drop(directory);
-        let now = start(&file_system).expect("formatted").identity.directory_ids;
-        assert_eq!((now[0], now[1] != ids[1] && now[1] != Uuid::ZERO), (ids[0], true));
+        let now = ids(&start(&file_system).expect("formatted"));
+        assert_eq!((now[0], now[1] != before[1] && now[1] != Uuid::ZERO), (before[0], true));
     }
 }

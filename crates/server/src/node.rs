@@ -169,8 +169,8 @@ struct Actors {
     shards: Vec<Shard>,
     quorum: Quorum,
     quorum_effects: Vec<Effect>,
-    /// Locked as long as the node runs.
-    _metadata_only: Vec<LogDirectory>,
+    /// It holds no partitions of clients; locked as long as the node runs.
+    _metadata_only: Option<LogDirectory>,
 }
 
 impl Actors {
@@ -184,11 +184,9 @@ impl Actors {
         file_system: &Arc<dyn FileSystem>,
     ) -> Result<Actors> {
         let node = Arc::new(node_config(config, given, &opened.identity, ports));
-        let mut all = opened.directories;
-        // a separate metadata directory holds no partitions of clients; its lock is kept
-        let metadata_only = all.split_off(config.log_dirs.len().min(all.len()));
-        let directories = Arc::new(Directories::start(all)?);
-        let found = directories.found_logs(node.shards)?;
+        let previous_broker_epoch = opened.previous_broker_epoch();
+        let (directories, found) = Directories::of(opened.starts, node.shards);
+        let directories = Arc::new(directories);
         let shards = found.into_iter().enumerate().map(|(index, found)| {
             let logs = ShardLogs { directories: Arc::clone(&directories), found };
             Shard::new(ShardOptions {
@@ -204,19 +202,12 @@ impl Actors {
             config: Arc::clone(config),
             file_system: Arc::clone(file_system),
             random: random.fork(),
-            previous_broker_epoch: previous_broker_epoch(&directories),
+            previous_broker_epoch,
         };
         let mut quorum_effects = Vec::new();
         let quorum = Quorum::open(options, now, &mut quorum_effects)?;
-        Ok(Actors { shards, quorum, quorum_effects, _metadata_only: metadata_only })
+        Ok(Actors { shards, quorum, quorum_effects, _metadata_only: opened.metadata_only })
     }
-}
-
-/// The one that all directories agree on; else -1: the last stop is not known to have been clean.
-fn previous_broker_epoch(directories: &Directories) -> i64 {
-    let mut epochs = directories.0.iter().map(|started| started.previous_broker_epoch);
-    let first = epochs.next().unwrap_or(-1);
-    if epochs.all(|epoch| epoch == first) { first } else { -1 }
 }
 
 /// On stderr, where that has a reader.

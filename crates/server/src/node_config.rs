@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use broker::config::{Limits, Listener, LogDirectoryConfig, NodeConfig, Settings};
 use metadata::configs::{Listener as Address, StaticConfig};
-use types::{NodeId, Uuid};
+use types::NodeId;
 
 use crate::configuration::Given;
 
@@ -16,8 +16,9 @@ const RACK_AWARE_SELECTOR: &str = "org.apache.kafka.common.replica.RackAwareRepl
 #[derive(Clone, Debug)]
 pub struct Identity {
     pub cluster_id: String,
-    /// For each entry of `log.dirs`, in order.
-    pub directory_ids: Vec<Uuid>,
+    /// Those of `log.dirs` that work, in order.
+    pub log_directories: Vec<LogDirectoryConfig>,
+    pub lost_log_directories: Vec<PathBuf>,
 }
 
 /// Where the node listens: a listener of `NodeConfig` and the host to bind. The port in `NodeConfig` may still be 0.
@@ -40,7 +41,6 @@ pub fn binds(config: &StaticConfig) -> Vec<Bind> {
 
 /// `ports` are those that were bound, one for each of `binds`.
 pub fn node_config(config: &StaticConfig, given: &Given, identity: &Identity, ports: &[u16]) -> NodeConfig {
-    let directories = config.log_dirs.iter().zip(&identity.directory_ids);
     NodeConfig {
         node_id: NodeId(config.node_id),
         cluster_id: Arc::from(identity.cluster_id.as_str()),
@@ -48,9 +48,8 @@ pub fn node_config(config: &StaticConfig, given: &Given, identity: &Identity, po
         is_controller: config.roles.controller,
         rack: config.str("broker.rack").map(Arc::from),
         listeners: config.listeners.iter().zip(ports).map(|(l, port)| listener(config, l, *port)).collect(),
-        log_directories: directories
-            .map(|(path, id)| LogDirectoryConfig { path: PathBuf::from(path), id: *id })
-            .collect(),
+        log_directories: identity.log_directories.clone(),
+        lost_log_directories: identity.lost_log_directories.clone(),
         metadata_log_directory: metadata_log_directory(config),
         shards: shards(config),
         properties: Arc::new(given.values()),

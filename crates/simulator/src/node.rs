@@ -255,8 +255,8 @@ impl Machine {
         let open =
             |path: &PathBuf| LogDirectory::open(files.clone(), path).map_err(|error| error.to_string());
         let directories = self.directories.iter().map(open).collect::<Result<Vec<_>, _>>()?;
-        let directories = Arc::new(Directories::start(directories).map_err(|error| error.to_string())?);
-        let found = directories.found_logs(self.shards).map_err(|error| error.to_string())?;
+        let started = Directories::start(directories, self.shards).map_err(|error| error.to_string())?;
+        let (directories, found) = (Arc::new(started.0), started.1);
         let mut epochs = directories.0.iter().map(|started| started.previous_broker_epoch);
         let first = epochs.next().unwrap_or(-1);
         let previous_broker_epoch = if epochs.all(|epoch| epoch == first) { first } else { -1 };
@@ -379,6 +379,7 @@ fn node_config(
         listeners: [listener("PLAINTEXT", CLIENT_PORT, false)].into_iter().chain(controllers).collect(),
         metadata_log_directory: directory_path(0),
         log_directories: Vec::new(),
+        lost_log_directories: Vec::new(),
         shards,
         properties: Arc::new(given),
         settings: cluster.settings.clone(),

@@ -52,7 +52,10 @@ fn directory(shard: &Shard, path: &str) -> Result<DirectoryIndex, ErrorCode> {
     let is_it = |index: &DirectoryIndex| {
         shard.directories.get(*index).is_some_and(|started| started.directory.path() == Path::new(path))
     };
-    let index = shard.directories.indexes().find(is_it).ok_or(ErrorCode::LogDirNotFound)?;
+    let Some(index) = shard.directories.indexes().find(is_it) else {
+        let is_lost = shard.node.lost_log_directories.iter().any(|lost| lost == Path::new(path));
+        return Err(if is_lost { ErrorCode::KafkaStorageError } else { ErrorCode::LogDirNotFound });
+    };
     match shard.disk.failed.contains(&index) {
         true => Err(ErrorCode::KafkaStorageError),
         false => Ok(index),

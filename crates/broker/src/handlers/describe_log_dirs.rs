@@ -1,6 +1,7 @@
 //! DescribeLogDirs: how much each partition takes in each log directory. Every shard tells its own.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use protocol::messages::describe_log_dirs_request::DescribeLogDirsRequest;
 use protocol::messages::describe_log_dirs_response::{
@@ -34,17 +35,9 @@ pub(crate) fn describe(shard: &Shard, request: &DescribeLogDirsRequest) -> Descr
     let mut results = Vec::new();
     for index in shard.directories.indexes() {
         let Some(started) = shard.directories.get(index) else { continue };
-        let log_dir = Str::from(started.directory.path().to_string_lossy().into_owned());
         let space = started.directory.space();
         let (Ok((total, usable)), false) = (space, shard.disk.failed.contains(&index)) else {
-            let error_code = ErrorCode::KafkaStorageError.code();
-            results.push(DescribeLogDirsResult {
-                error_code,
-                log_dir,
-                total_bytes: -1,
-                usable_bytes: -1,
-                ..Default::default()
-            });
+            results.push(failed(started.directory.path()));
             continue;
         };
         let mut topics: BTreeMap<Str, Vec<DescribeLogDirsPartition>> = BTreeMap::new();
@@ -73,7 +66,7 @@ pub(crate) fn describe(shard: &Shard, request: &DescribeLogDirsRequest) -> Descr
         }
         let topics = topics.into_iter().map(|(name, partitions)| DescribeLogDirsTopic { name, partitions });
         results.push(DescribeLogDirsResult {
-            log_dir,
+            log_dir: text(started.directory.path()),
             topics: topics.collect(),
             total_bytes: i64::try_from(total).unwrap_or(i64::MAX),
             usable_bytes: i64::try_from(usable).unwrap_or(i64::MAX),
@@ -81,7 +74,22 @@ pub(crate) fn describe(shard: &Shard, request: &DescribeLogDirsRequest) -> Descr
             ..Default::default()
         });
     }
+    results.extend(shard.node.lost_log_directories.iter().map(|path| failed(path)));
     DescribeLogDirsResponse { results, ..Default::default() }
+}
+
+fn failed(path: &Path) -> DescribeLogDirsResult {
+    DescribeLogDirsResult {
+        error_code: ErrorCode::KafkaStorageError.code(),
+        log_dir: text(path),
+        total_bytes: -1,
+        usable_bytes: -1,
+        ..Default::default()
+    }
+}
+
+fn text(path: &Path) -> Str {
+    Str::from(path.to_string_lossy().into_owned())
 }
 
 /// Adds one shard's partitions to those of the others, topic by topic.

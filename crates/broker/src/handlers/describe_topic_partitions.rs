@@ -74,7 +74,7 @@ fn unknown(name: Str) -> DescribeTopicPartitionsResponseTopic {
 }
 
 fn partition(shard: &Shard, index: i32, state: &PartitionState) -> DescribeTopicPartitionsResponsePartition {
-    let offline = state.replicas.iter().filter(|&&node| !shard.cluster.is_alive(node)).copied().collect();
+    let offline = shard.cluster.offline_replicas(state);
     let has_leader = shard.cluster.is_alive(state.leader);
     DescribeTopicPartitionsResponsePartition {
         error_code: if has_leader { ErrorCode::None } else { ErrorCode::LeaderNotAvailable }.code(),

@@ -127,7 +127,7 @@ fn known(shard: &Shard, topic: Topic<'_>) -> MetadataResponseTopic {
 }
 
 fn partition(shard: &Shard, index: i32, state: &cluster::PartitionState) -> MetadataResponsePartition {
-    let offline = state.replicas.iter().filter(|&&node| !shard.cluster.is_alive(node)).copied().collect();
+    let offline = shard.cluster.offline_replicas(state);
     let has_leader = shard.cluster.is_alive(state.leader);
     MetadataResponsePartition {
         error_code: if has_leader { ErrorCode::None } else { ErrorCode::LeaderNotAvailable }.code(),

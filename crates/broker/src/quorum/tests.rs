@@ -83,6 +83,7 @@ fn node(shards: u16, quorum: (&str, &str)) -> (Arc<NodeConfig>, Arc<StaticConfig
         rack: None,
         listeners: vec![listener("PLAINTEXT", 9092, false), listener("CONTROLLER", 9093, true)],
         log_directories: vec![LogDirectoryConfig { path: PathBuf::from(DIRECTORY), id: directory_id() }],
+        lost_log_directories: Vec::new(),
         metadata_log_directory: PathBuf::from(DIRECTORY),
         shards,
         properties: Arc::new(given),

@@ -51,6 +51,7 @@ impl Shard {
                 self.apply(turn, &old, &changes);
             }
         }
+        self.lost.image_is_applied();
         self.tell_applied(turn, offset);
     }
 
@@ -102,7 +103,9 @@ impl Shard {
             return self.delete_partition(turn, &id);
         };
         let directory = state.directories.get(place).copied().unwrap_or(Uuid::ZERO);
-        if self.partitions.slot(&id).is_none() && !self.add_partition(turn, id, &name, directory) {
+        if self.partitions.slot(&id).is_none()
+            && (self.is_lost(turn, id, &state, directory) || !self.add_partition(turn, id, &name, directory))
+        {
             return;
         }
         let Some(slot) = self.partitions.slot(&id) else { return };

@@ -10,7 +10,8 @@ use crate::partition::Partition;
 impl Shard {
     pub(super) fn on_read_metrics(&mut self, turn: &mut Turn) {
         let mut metrics = self.metrics.clone();
-        metrics.offline_log_directories = self.disk.failed.len() as u64;
+        let lost = self.disk.failed.len() + self.node.lost_log_directories.len();
+        metrics.offline_log_directories = lost as u64;
         metrics.purgatory_produce = self.produces.len() as u64;
         metrics.purgatory_fetch = (self.fetches.len() + self.replica_fetches.len()) as u64;
         metrics.purgatory_gather = self.gathers.len() as u64;

@@ -15,6 +15,7 @@ mod gather;
 mod image;
 mod in_sync;
 mod keeping;
+mod lost;
 mod messages;
 mod metrics;
 mod moving;
@@ -143,6 +144,7 @@ pub struct Shard {
     /// Found at the start and not opened yet.
     found_logs: BTreeMap<TopicIdPartition, FoundLog>,
     nobodys_logs: Vec<FoundLog>,
+    lost: lost::Lost,
     /// The configuration that was read last, by topic: its partitions follow each other.
     topic_configs: Option<(Uuid, image::TopicConfigs)>,
     /// Directories of deleted partitions, and when they are to be removed.
@@ -222,6 +224,7 @@ impl Shard {
             watches: BTreeMap::new(),
             found_logs: found,
             nobodys_logs: nobodys,
+            lost: Default::default(),
             without_log: BTreeSet::new(),
             told_full_until: 0,
             topic_configs: None,

@@ -61,9 +61,10 @@ impl Shard {
                     }
                     Err(error) => turn.log(Level::Error, error.to_string()),
                 }
-            } else {
+            } else if self.node.lost_log_directories.is_empty() || !self.is_unrecorded(&id) {
                 self.drop_copy(turn, &future);
             }
+            // else its replica is in what cannot be looked at, or it is all that is left of it: it stays as it is
         }
     }
 
@@ -71,9 +72,13 @@ impl Shard {
     /// of a swap, and the copy has everything; or, with the power, it took a replica's name that was not on the disk
     /// yet, and what was copied is a first part of what is nowhere else.
     fn is_the_replica(&self, id: &TopicIdPartition, at: DirectoryIndex) -> bool {
+        let sees_all = self.node.lost_log_directories.is_empty();
+        (sees_all && self.is_unrecorded(id)) || self.is_recorded(id, at)
+    }
+
+    fn is_unrecorded(&self, id: &TopicIdPartition) -> bool {
         let recorded = self.recorded_directory(id);
         recorded.is_some_and(|recorded| [MIGRATING, UNASSIGNED].contains(&recorded))
-            || self.is_recorded(id, at)
     }
 
     fn is_recorded(&self, id: &TopicIdPartition, at: DirectoryIndex) -> bool {

@@ -12,7 +12,7 @@ use broker::event::{ActorId, ConnectionId, Effect, Event, ListenerId, ShardId};
 use broker::message::{Message, ProducerIdBlock};
 use broker::{Chunk, Directories, Shard, ShardLogs, ShardOptions};
 use bytes::Bytes;
-use metadata::image::{Loader, MetadataImage};
+use metadata::image::{Loader, MetadataImage, UNASSIGNED};
 use platform::memory::MemoryFileSystem;
 use platform::{FileSystem, Random, Time};
 use protocol::messages::{
@@ -51,6 +51,8 @@ pub struct Cluster {
     pub refusals: VecDeque<ErrorCode>,
     /// Images go to these alone; none: to all that are up.
     pub told: Option<BTreeSet<i32>>,
+    /// Log directories that a node that starts finds unusable, by their places.
+    pub lost: BTreeSet<(i32, usize)>,
     pub properties: Vec<(String, String)>,
     pub settings: Settings,
     pub racks: bool,
@@ -116,6 +118,7 @@ impl Cluster {
             hold_controller: false,
             refusals: VecDeque::new(),
             told: None,
+            lost: BTreeSet::new(),
             properties: Vec::new(),
             settings,
             racks,
@@ -177,6 +180,10 @@ impl Cluster {
     }
 
     fn config(&self, node: i32) -> NodeConfig {
+        let all =
+            DIRECTORIES.iter().map(PathBuf::from).zip(directory_ids(node)).take(self.directories).enumerate();
+        let (lost, usable): (Vec<_>, Vec<_>) =
+            all.partition(|(place, _)| self.lost.contains(&(node, *place)));
         NodeConfig {
             node_id: NodeId(node),
             cluster_id: "5L6g3nShT-eMCtK--X86sw".into(),
@@ -190,12 +197,11 @@ impl Cluster {
                 advertised_port: FIRST_PORT + node as u16,
                 is_controller: false,
             }],
-            log_directories: DIRECTORIES
-                .iter()
-                .zip(directory_ids(node))
-                .take(self.directories)
-                .map(|(path, id)| LogDirectoryConfig { path: PathBuf::from(path), id })
+            log_directories: usable
+                .into_iter()
+                .map(|(_, (path, id))| LogDirectoryConfig { path, id })
                 .collect(),
+            lost_log_directories: lost.into_iter().map(|(_, (path, _))| path).collect(),
             metadata_log_directory: PathBuf::from(DIRECTORIES[0]),
             shards: self.shards,
             properties: Arc::new(self.properties.iter().cloned().collect()),
@@ -208,11 +214,12 @@ impl Cluster {
     pub fn start(&mut self, node: i32) {
         let config = Arc::new(self.config(node));
         let shards = self.shards;
+        let usable: Vec<PathBuf> = config.log_directories.iter().map(|one| one.path.clone()).collect();
         let member = self.nodes.get_mut(&node).unwrap();
-        let open = |path: &&str| LogDirectory::open(Arc::new(member.files.clone()), path.as_ref()).unwrap();
-        let opened = DIRECTORIES.iter().take(self.directories).map(open).collect();
-        let directories = Arc::new(Directories::start(opened).unwrap());
-        let found = directories.found_logs(shards).unwrap();
+        let open = |path: &PathBuf| LogDirectory::open(Arc::new(member.files.clone()), path).unwrap();
+        let opened = usable.iter().map(open).collect();
+        let (directories, found) = Directories::start(opened, shards).unwrap();
+        let directories = Arc::new(directories);
         let shard = |(id, found): (u16, _)| {
             Shard::new(ShardOptions {
                 id: ShardId(id),
@@ -329,7 +336,7 @@ impl Cluster {
                 directories: match (self.metadata_version, self.directories) {
                     (..17, _) => Vec::new(),
                     (_, 1) => replicas.iter().map(|&node| directory_id(node)).collect(),
-                    _ => vec![Uuid::ZERO; replicas.len()],
+                    _ => vec![UNASSIGNED; replicas.len()],
                 },
                 ..Default::default()
             }),

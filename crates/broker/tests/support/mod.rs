@@ -72,6 +72,7 @@ fn config(shards: u16, properties: &[(&str, &str)]) -> NodeConfig {
             is_controller: false,
         }],
         log_directories: vec![LogDirectoryConfig { path: PathBuf::from(DIRECTORY), id: Uuid([9; 16]) }],
+        lost_log_directories: Vec::new(),
         metadata_log_directory: PathBuf::from(DIRECTORY),
         shards,
         properties: Arc::new(properties.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect()),
@@ -153,8 +154,8 @@ impl Node {
 
     fn start(&mut self, shards: u16, properties: &[(&str, &str)]) {
         let directory = LogDirectory::open(Arc::new(self.files.clone()), DIRECTORY.as_ref()).unwrap();
-        let directories = Arc::new(Directories::start(vec![directory]).unwrap());
-        let found = directories.found_logs(shards).unwrap();
+        let (directories, found) = Directories::start(vec![directory], shards).unwrap();
+        let directories = Arc::new(directories);
         let node = Arc::new(config(shards, properties));
         self.shards = (0..shards)
             .zip(found)

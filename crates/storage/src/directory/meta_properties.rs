@@ -1,6 +1,7 @@
 //! `meta.properties`: which cluster, node and directory this is. Java properties, as Kafka writes them.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::Path;
 
 use platform::FileSystem;
@@ -22,10 +23,10 @@ impl MetaProperties {
     /// None where there is no file: the directory is not formatted.
     pub fn read(file_system: &dyn FileSystem, directory: &Path) -> Result<Option<MetaProperties>> {
         let path = directory.join(FILE);
-        if !file_system.exists(&path) {
-            return Ok(None);
-        }
-        let bytes = file_system.read(&path).at(|| path.clone())?;
+        let bytes = match file_system.read(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            read => read.at(|| path.clone())?,
+        };
         let text = String::from_utf8_lossy(&bytes);
         MetaProperties::parse(&text).map(Some).map_err(|reason| Error::unreadable(&path, reason))
     }

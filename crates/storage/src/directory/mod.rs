@@ -26,6 +26,10 @@ const LOCK: &str = ".lock";
 pub enum OpenError {
     #[error("Failed to acquire lock on file .lock in {}. A Kafka instance in another process or thread is using this directory.", path.display())]
     Locked { path: PathBuf },
+    /// There is nothing in it that could be served.
+    #[error("{error}; the directory is not formatted yet")]
+    NotFormatted { error: Error },
+    /// Other directories may work.
     #[error(transparent)]
     Storage(#[from] Error),
 }
@@ -50,19 +54,16 @@ pub struct LogDirectory {
 }
 
 impl LogDirectory {
-    /// Makes the directory if need be, locks it, and reads `meta.properties`.
+    /// Reads `meta.properties`, makes the directory if need be, and locks it.
     pub fn open(
         file_system: Arc<dyn FileSystem>,
         path: &Path,
     ) -> std::result::Result<LogDirectory, OpenError> {
-        file_system.create_directory_all(path).at(|| path.to_owned())?;
-        let lock = match file_system.lock(&path.join(LOCK)) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                return Err(OpenError::Locked { path: path.to_owned() });
-            }
-            locked => locked.at(|| path.join(LOCK))?,
-        };
         let meta = MetaProperties::read(&*file_system, path)?;
+        let lock = lock(&*file_system, path).map_err(|error| match (error, &meta) {
+            (OpenError::Storage(error), None) => OpenError::NotFormatted { error },
+            (error, _) => error,
+        })?;
         Ok(LogDirectory { file_system, path: path.to_owned(), meta, lock })
     }
 
@@ -136,5 +137,15 @@ impl LogDirectory {
 
     pub fn write_high_watermarks(&self, entries: &[PartitionOffset]) -> Result<()> {
         checkpoint::write_offsets(&*self.file_system, &self.path.join(HIGH_WATERMARK), entries)
+    }
+}
+
+fn lock(file_system: &dyn FileSystem, path: &Path) -> std::result::Result<Box<dyn Lock>, OpenError> {
+    file_system.create_directory_all(path).at(|| path.to_owned())?;
+    match file_system.lock(&path.join(LOCK)) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            Err(OpenError::Locked { path: path.to_owned() })
+        }
+        locked => Ok(locked.at(|| path.join(LOCK))?),
     }
 }
