@@ -337,6 +337,8 @@ impl World {
             // a directory that failed is lost until the next start
             if self.machines[machine].disk_failed() {
                 self.die(machine, Death::PowerLoss);
+            } else if self.machines[machine].node.is_some() && self.machines[machine].lost.is_some() {
+                self.die(machine, Death::Kill);
             }
         }
     }

@@ -15,7 +15,7 @@ use metadata::features::{ELIGIBLE_LEADER_REPLICAS_VERSION, MetadataVersion};
 use platform::memory::MemoryFileSystem;
 use platform::{FileSystem, Random, Time};
 use raft::{Endpoint, ReplicaKey, VersionRange, Voter};
-use storage::LogDirectory;
+use storage::{LogDirectory, OpenError};
 use types::{NodeId, TopicIdPartition, Uuid};
 
 use crate::clock::{Clock, EVEN};
@@ -77,6 +77,8 @@ pub struct Machine {
     pub own_pace: u64,
     /// How the node went down since the last audit.
     pub death: Option<Death>,
+    /// The log directory that cannot be used in this life.
+    pub lost: Option<PathBuf>,
     /// What the disk had for certain before power was lost.
     pub durable: BTreeMap<TopicIdPartition, i64>,
     /// A planned halt loses power rather than the process alone.
@@ -183,6 +185,7 @@ impl Machine {
             clock: Clock::new(EVEN),
             own_pace: EVEN,
             death: None,
+            lost: None,
             durable: BTreeMap::new(),
             halt_loses_power: false,
             slow_flush: false,
@@ -252,25 +255,34 @@ impl Machine {
     /// Opens what is in the files. The effects are the quorum's first.
     pub fn start(&self, now: Time, random: &mut Random, effects: &mut Vec<Effect>) -> Result<Node, String> {
         let files: Arc<dyn FileSystem> = Arc::new(self.files.clone());
-        let open =
-            |path: &PathBuf| LogDirectory::open(files.clone(), path).map_err(|error| error.to_string());
-        let directories = self.directories.iter().map(open).collect::<Result<Vec<_>, _>>()?;
-        let started = Directories::start(directories, self.shards).map_err(|error| error.to_string())?;
+        let (mut opened, mut lost) = (Vec::new(), Vec::new());
+        for path in &self.directories {
+            match LogDirectory::open(files.clone(), path) {
+                Ok(directory) => opened.push(directory),
+                Err(OpenError::Storage(_)) if self.lost.as_ref() == Some(path) => lost.push(path.clone()),
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+        let started = Directories::start(opened, self.shards).map_err(|error| error.to_string())?;
         let (directories, found) = (Arc::new(started.0), started.1);
         let mut epochs = directories.0.iter().map(|started| started.previous_broker_epoch);
-        let first = epochs.next().unwrap_or(-1);
+        let first = epochs.next().filter(|_| lost.is_empty()).unwrap_or(-1);
         let previous_broker_epoch = if epochs.all(|epoch| epoch == first) { first } else { -1 };
+        let mut config = NodeConfig::clone(&self.config);
+        config.log_directories.retain(|directory| !lost.contains(&directory.path));
+        config.lost_log_directories = lost;
+        let config = Arc::new(config);
         let shards = found.into_iter().enumerate().map(|(index, found)| {
             Shard::new(ShardOptions {
                 id: ShardId(index as u16),
-                node: self.config.clone(),
+                node: config.clone(),
                 random: random.fork(),
                 logs: ShardLogs { directories: directories.clone(), found },
             })
         });
         let shards: Vec<Shard> = shards.collect();
         let options = QuorumOptions {
-            node: self.config.clone(),
+            node: config,
             config: self.properties.clone(),
             file_system: files,
             random: random.fork(),

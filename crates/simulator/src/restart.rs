@@ -35,11 +35,15 @@ impl World {
             self.note_durable(machine);
         }
         // a move out of a directory that has failed is given up
-        let keeps_moves = death == Death::Kill && !self.machines[machine].disk_failed();
+        let is_whole = !self.machines[machine].disk_failed() && self.machines[machine].lost.is_none();
+        let keeps_moves = death == Death::Kill && is_whole;
         self.machines[machine].node = None;
         match death {
             Death::Kill => self.files(machine).kill(),
-            Death::Stop if self.draws.faults.one_in(2) => self.files(machine).kill(),
+            // what a life before has written to a directory that this one could not use, nobody has synced
+            Death::Stop if self.draws.faults.one_in(2) || self.machines[machine].lost.is_some() => {
+                self.files(machine).kill();
+            }
             _ => self.files(machine).crash(),
         }
         if !keeps_moves {
@@ -127,6 +131,7 @@ impl World {
             self.files(machine).plan_fault(calls, DiskFault::Halt);
             self.coverage.count("fault", "stop during the start");
         }
+        self.lose_directory(machine);
         let now = self.time(machine);
         self.files(machine).set_time(now.wall_ms);
         let mut effects = Vec::new();
@@ -153,6 +158,23 @@ impl World {
             }
             Err(error) => self.model.violation(format!("the node does not start: {error}")),
         }
+    }
+
+    /// Now and then a log directory cannot be used in this life; what is in it is there again in the next.
+    fn lose_directory(&mut self, machine: MachineIndex) {
+        let directories = &self.machines[machine].directories;
+        let others = directories.len().saturating_sub(1) as u64;
+        let is_meant = self.is_cluster() && self.machines[machine].lives > 1 && self.draws.lost.one_in(6);
+        self.machines[machine].lost = None;
+        if !is_meant || others == 0 || self.model.calm {
+            return;
+        }
+        let path = self.machines[machine].directories[1 + self.draws.lost.below(others) as usize].clone();
+        self.tell(|| format!("{} of node {machine} cannot be used", path.display()));
+        self.coverage.count("fault", "start without a log directory");
+        self.files(machine).break_path(&path);
+        self.model.moves.forget(machine);
+        self.machines[machine].lost = Some(path);
     }
 
     pub fn on_ready(&mut self, machine: MachineIndex) {

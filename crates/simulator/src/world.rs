@@ -120,6 +120,8 @@ pub struct Draws {
     pub machine: Random,
     /// Faults of `faults::plan_more`, which leave the other draws as they are.
     pub more: Random,
+    /// Log directories that a start does not find.
+    pub lost: Random,
 }
 
 pub struct World {
@@ -160,6 +162,7 @@ impl World {
                 node: random.fork(),
                 machine: Random::new(random.clone().next_u64()),
                 more: Random::new(random.clone().next_u64() ^ 0x0a1e_d000_0000_0000),
+                lost: Random::new(random.clone().next_u64() ^ 0x1057_0000_0000_0000),
             },
             now: SECOND,
             last_correlation: 0,

@@ -39,6 +39,10 @@ fn seeds_of_three_nodes_that_found_something_hold() {
 const FOUND_AMONG_THREE: &[(u64, &str)] = &[
     (7, "a node that had lost power set the log of a topic aside that its first image did not have"),
     (771, "the same on three nodes, one after the other: acknowledged records were lost"),
+    (
+        1714,
+        "a replica was made anew where a move that was given up was to end: its log directory could not be used",
+    ),
 ];
 
 const FOUND: &[(u64, &str)] = &[
