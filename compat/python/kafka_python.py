@@ -157,14 +157,7 @@ class KafkaPython:
         consumer = self.consumer(group_id=group, auto_offset_reset="earliest", session_timeout_ms=6000, heartbeat_interval_ms=500)
         consumer.subscribe([topic])
         while not stopping:
-            try:
-                polled = consumer.poll(200)
-            except errors.UnknownBrokerIdError as raised:
-                # An answer named a leader that is newer than what it knows of the brokers; it asks for them and raises this meanwhile.
-                print(raised, file=sys.stderr)
-                time.sleep(0.1)
-                continue
-            rows = [(r.partition, r.offset, r.value) for records in polled.values() for r in records]
+            rows = [(r.partition, r.offset, r.value) for records in consumer.poll(200).values() for r in records]
             if rows:
                 contract.got(rows)
                 try:

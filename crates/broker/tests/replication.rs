@@ -730,6 +730,10 @@ fn who_asks_the_wrong_broker_is_told_the_right_one() {
     assert_eq!(data.error_code, ErrorCode::NotLeaderOrFollower.code());
     assert_eq!((data.current_leader.leader_id, data.current_leader.leader_epoch), (1, 0));
     assert_eq!((response.node_endpoints[0].node_id, response.node_endpoints[0].port), (1, 9001));
+    // where it cannot be told who that is, it is not told that there is another
+    let Response::Fetch(response) = cluster.call(client, 12, fetch_request(0, -1)) else { panic!() };
+    let data = &response.responses[0].partitions[0];
+    assert_eq!((data.error_code, data.current_leader.leader_id), (ErrorCode::NotLeaderOrFollower.code(), -1));
     let Response::Metadata(metadata) = cluster.call(client, 12, MetadataRequest::default()) else { panic!() };
     assert_eq!(metadata.brokers.len(), 3);
 }

@@ -330,9 +330,11 @@ impl FetchWait {
             }
         };
         let mut response = FetchResponse { session_id, ..Default::default() };
+        // Before that version an answer cannot say where a new leader is, and a client that does not know may fail of it.
+        let names_leaders = self.call.api_version >= 16;
         let mut leaders = Vec::new();
         let places = self.places.into_iter();
-        for ((item, outcome), place) in self.items.into_iter().zip(self.outcomes).zip(places) {
+        for ((item, mut outcome), place) in self.items.into_iter().zip(self.outcomes).zip(places) {
             if let Context::Incremental { session } = self.context
                 && !shard.sessions.must_answer(session, &item, answered(&outcome))
             {
@@ -341,6 +343,9 @@ impl FetchWait {
             match self.conditions.is_from_replica() {
                 true => shard.metrics.replication_bytes_out += outcome.size,
                 false => shard.count_read(place.ok(), &outcome),
+            }
+            if !names_leaders {
+                outcome.leader = None;
             }
             leaders.extend(outcome.leader.map(|(node, _)| node));
             let data = outcome.into_data(item.partition, self.conditions.read_committed);
@@ -355,7 +360,7 @@ impl FetchWait {
                 }),
             }
         }
-        if !leaders.is_empty() && self.call.api_version >= 16 {
+        if !leaders.is_empty() {
             response.node_endpoints = endpoints(shard, &self.call, &leaders);
         }
         Response::Fetch(response)
