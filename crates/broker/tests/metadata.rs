@@ -85,12 +85,18 @@ fn topics_are_found_by_name_and_from_version_12_by_id() {
 }
 
 #[test]
-fn a_topic_asked_for_is_created_and_usable_at_once() {
+fn a_topic_asked_for_is_not_there_yet_and_soon_is() {
     for shards in [1, 3] {
         let mut node = Node::new(shards);
         let connection = node.connect(0);
-        let response = metadata(&mut node, connection, 9, wanted(&["new", "__transaction_state"], true));
-        assert_eq!(summary(&response), [("new".to_owned(), 0, 1), ("__transaction_state".to_owned(), 3, 0)]);
+        let asked = ["new", "no body", "__transaction_state", "__cluster_metadata"];
+        let response = metadata(&mut node, connection, 9, wanted(&asked, true));
+        let errors: Vec<i16> = response.topics.iter().map(|topic| topic.error_code).collect();
+        assert_eq!(errors, [3, 17, 3, 3]);
+        node.run();
+        let response = metadata(&mut node, connection, 9, wanted(&asked, false));
+        assert_eq!(summary(&response)[0], ("new".to_owned(), 0, 1));
+        assert!(summary(&response)[1..].iter().all(|(_, error, _)| *error != 0));
         let response = metadata(&mut node, connection, 9, wanted(&["other"], false));
         assert_eq!(summary(&response), [("other".to_owned(), 3, 0)]);
         produce(&mut node, connection, "new");

@@ -44,8 +44,6 @@ pub(crate) struct Groups {
     pub partitions: BTreeMap<Slot, GroupPartition>,
     pub waiting: BTreeMap<Token, Waiting>,
     pub next_token: u64,
-    /// The creation of `__consumer_offsets` is under way.
-    pub creating_topic: bool,
     /// A group may want to be called at another time than `deadline` says.
     pub touched: bool,
     deadline: Option<u64>,
@@ -68,7 +66,6 @@ impl Groups {
             partitions: BTreeMap::new(),
             waiting: BTreeMap::new(),
             next_token: 0,
-            creating_topic: false,
             touched: false,
             deadline: None,
         }

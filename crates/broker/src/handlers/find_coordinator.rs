@@ -46,7 +46,7 @@ pub(crate) fn handle(
         coordinators.push(coordinator);
     }
     if needs_topic {
-        super::controller::create_offsets_topic(shard, turn, call);
+        super::topic_creation::create(shard, turn, &call, &[Str::from_static(OFFSETS_TOPIC)]);
     }
     Answer::Response(Response::FindCoordinator(response(&call, coordinators)))
 }

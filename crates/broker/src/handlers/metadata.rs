@@ -19,16 +19,7 @@ pub(crate) fn handle(shard: &mut Shard, turn: &mut Turn, call: Call, request: Me
     let response = describe(shard, &call, &request);
     let allowed = request.allow_auto_topic_creation || call.api_version < 4;
     if allowed && shard.node.settings.auto_create_topics_enable {
-        let missing = missing(&request, &response);
-        if !missing.is_empty() {
-            return super::controller::create_then_answer(
-                shard,
-                turn,
-                call,
-                &missing,
-                Response::Metadata(response),
-            );
-        }
+        super::topic_creation::create(shard, turn, &call, &missing(&request, &response));
     }
     Answer::Response(Response::Metadata(response))
 }
@@ -153,26 +144,4 @@ fn missing(request: &MetadataRequest, response: &MetadataResponse) -> Vec<Str> {
     names.sort();
     names.dedup();
     names
-}
-
-/// Tells what became of the topics that were to be created: they have no leader that a client could reach at once,
-/// or were refused.
-pub(crate) fn after_creation(shard: &Shard, response: &mut MetadataResponse, errors: &[(Str, i16)]) {
-    for topic in &mut response.topics {
-        let Some(name) = topic.name.clone() else { continue };
-        let Some((_, error)) = errors.iter().find(|(created, _)| *created == name) else { continue };
-        let exists = ErrorCode::from(*error) == ErrorCode::TopicAlreadyExists;
-        topic.error_code = match ErrorCode::from(*error) {
-            ErrorCode::None | ErrorCode::TopicAlreadyExists => match shard.cluster.topic_by_name(&name) {
-                Some(found) => {
-                    *topic = known(shard, found);
-                    continue;
-                }
-                None if exists => ErrorCode::UnknownTopicOrPartition.code(),
-                None => ErrorCode::LeaderNotAvailable.code(),
-            },
-            ErrorCode::RequestTimedOut => ErrorCode::UnknownTopicOrPartition.code(),
-            other => other.code(),
-        };
-    }
 }

@@ -22,6 +22,7 @@ pub(crate) mod offset_for_leader_epoch;
 pub(crate) mod produce;
 pub(crate) mod replica_fetch;
 pub(crate) mod scram;
+pub(crate) mod topic_creation;
 
 mod parts;
 

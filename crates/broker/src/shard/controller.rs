@@ -1,7 +1,6 @@
 //! Calls that wait for the quorum.
 
-use protocol::Response;
-
+use protocol::Str;
 use types::TopicIdPartition;
 
 use super::Call;
@@ -16,12 +15,10 @@ pub(crate) enum ControllerWait {
     Forwarded(Call),
     /// So it is, but for the resources that this broker refused.
     Configs(Call, Vec<RefusedResource>),
-    /// Topics were created for a Metadata request, whose answer is ready but for them.
-    Metadata(Call, Box<Response>),
     /// In-sync sets are to change.
     Alterations(Vec<AskedAlteration>),
     /// Replicas are in these log directories.
     Assignments(Vec<(TopicIdPartition, DirectoryIndex)>),
-    /// `__consumer_offsets` was created; nobody waits.
-    OffsetsTopic,
+    /// These topics were to be created; nobody waits.
+    Topics(Vec<Str>),
 }

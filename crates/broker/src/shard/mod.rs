@@ -33,7 +33,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use platform::{Random, Time};
-use protocol::ApiKey;
+use protocol::{ApiKey, Str};
 use replication::ActiveBrokers;
 use types::{TopicIdPartition, Uuid};
 
@@ -132,6 +132,8 @@ pub struct Shard {
     /// Those whose fetches are to look at the end of the turn.
     pub(crate) replica_wakes: BTreeSet<SessionKey>,
     pub(crate) controller_calls: Purgatory<ControllerWait>,
+    /// Being created because somebody asked for them.
+    pub(crate) creating_topics: BTreeSet<Str>,
     pub(crate) groups: crate::groups::Groups,
     pub(crate) producer_ids: crate::handlers::init_producer_id::ProducerIds,
     pub(crate) disk: disk::Disk,
@@ -218,6 +220,7 @@ impl Shard {
             replica_sessions: BTreeMap::new(),
             replica_wakes: BTreeSet::new(),
             controller_calls: Purgatory::default(),
+            creating_topics: BTreeSet::new(),
             producer_ids: Default::default(),
             disk: Default::default(),
             directories: logs.directories,
