@@ -22,11 +22,17 @@ use types::Uuid;
 const USABLE: Uuid = Uuid([0xff; 16]);
 
 fn produce(cluster: &mut Cluster, connection: ConnectionId, topic: &str) -> ErrorCode {
+    produced(cluster, connection, topic).0
+}
+
+/// The error, and at which offset.
+fn produced(cluster: &mut Cluster, connection: ConnectionId, topic: &str) -> (ErrorCode, i64) {
     let partition_data = vec![PartitionProduceData { index: 0, records: Some(batch(&["x"])) }];
     let topic_data = vec![TopicProduceData { name: topic.into(), partition_data, ..Default::default() }];
     let request = ProduceRequest { acks: -1, timeout_ms: 30_000, topic_data, ..Default::default() };
     let Response::Produce(response) = cluster.call(connection, 10, request) else { panic!() };
-    ErrorCode::from(response.responses[0].partition_responses[0].error_code)
+    let answer = &response.responses[0].partition_responses[0];
+    (ErrorCode::from(answer.error_code), answer.base_offset)
 }
 
 /// By place in `DIRECTORIES`: the error, and the replicas' topics.
@@ -224,6 +230,17 @@ fn an_old_copy_elsewhere_is_not_taken_for_it() {
     assert_eq!(cluster.image().topics.partition(topic, 0).unwrap().directories[0], directory_ids(1)[lost]);
 }
 
+/// A copy of the replica, without a record yet, as a move makes it; its name.
+fn copy_of(cluster: &Cluster, from: usize, to: usize) -> String {
+    let files = &cluster.nodes[&1].files;
+    let name = format!("t-0.{}-future", "7".repeat(32));
+    let copy = Path::new(DIRECTORIES[to]).join(&name);
+    files.create_directory_all(&copy).unwrap();
+    let whose = files.read(&Path::new(DIRECTORIES[from]).join("t-0/partition.metadata")).unwrap();
+    files.write_atomically(&copy.join("partition.metadata"), &whose).unwrap();
+    name
+}
+
 /// Where nothing is on record, a copy without a replica beside it is what a crash left of a swap, but not here.
 #[test]
 fn a_copy_is_not_taken_for_a_replica_that_cannot_be_seen() {
@@ -235,12 +252,7 @@ fn a_copy_is_not_taken_for_a_replica_that_cannot_be_seen() {
     let (lost, good) = (place_of(&cluster), 1 - place_of(&cluster));
     cluster.kill(1, false);
     cluster.elect(topic, 2, &[2]);
-    let files = cluster.nodes[&1].files.clone();
-    let name = format!("t-0.{}-future", "7".repeat(32));
-    let copy = Path::new(DIRECTORIES[good]).join(&name);
-    files.create_directory_all(&copy).unwrap();
-    let whose = files.read(&Path::new(DIRECTORIES[lost]).join("t-0/partition.metadata")).unwrap();
-    files.write_atomically(&copy.join("partition.metadata"), &whose).unwrap();
+    let name = copy_of(&cluster, lost, good);
     cluster.lost.insert((1, lost));
     cluster.start(1);
     cluster.pass(5000);
@@ -253,4 +265,34 @@ fn a_copy_is_not_taken_for_a_replica_that_cannot_be_seen() {
     cluster.pass(5000);
     assert_eq!((has_any(&cluster, "t-0"), has_any(&cluster, &name)), (vec![good], vec![]));
     assert_eq!(cluster.in_sync(topic), [1, 2]);
+}
+
+/// The controller has on record where a replica goes before the copy has everything, and records that are acknowledged
+/// meanwhile are synced where the replica is.
+#[test]
+fn a_copy_is_not_taken_for_its_replica_although_it_is_on_record() {
+    let mut cluster = Cluster::with_two_directories(2, 1);
+    let topic = cluster.create_topic("t", &[1], &[]);
+    let client = cluster.connect(1, 0);
+    assert_eq!(produce(&mut cluster, client, "t"), ErrorCode::None);
+    cluster.pass(1000);
+    let (lost, good) = (place_of(&cluster), 1 - place_of(&cluster));
+    cluster.kill(1, false);
+    record(&mut cluster, topic, vec![directory_ids(1)[good]]);
+    let name = copy_of(&cluster, lost, good);
+    cluster.lost.insert((1, lost));
+    cluster.start(1);
+    cluster.elect(topic, 1, &[1]);
+    cluster.pass(5000);
+    assert_eq!((has_any(&cluster, "t-0"), has_any(&cluster, &name)), (vec![lost], vec![good]));
+    let client = cluster.connect(1, 0);
+    assert_eq!(produce(&mut cluster, client, "t"), ErrorCode::KafkaStorageError);
+    cluster.kill(1, false);
+    cluster.lost.clear();
+    cluster.start(1);
+    cluster.elect(topic, 1, &[1]);
+    cluster.pass(5000);
+    assert_eq!((has_any(&cluster, "t-0"), has_any(&cluster, &name)), (vec![good], vec![]));
+    let client = cluster.connect(1, 0);
+    assert_eq!(produced(&mut cluster, client, "t"), (ErrorCode::None, 1));
 }

@@ -43,6 +43,10 @@ const FOUND_AMONG_THREE: &[(u64, &str)] = &[
         1714,
         "a replica was made anew where a move that was given up was to end: its log directory could not be used",
     ),
+    (
+        4224,
+        "a copy was taken for the replica, which was in a log directory that could not be used, before it had everything",
+    ),
 ];
 
 const FOUND: &[(u64, &str)] = &[

@@ -61,19 +61,28 @@ impl Shard {
                     }
                     Err(error) => turn.log(Level::Error, error.to_string()),
                 }
-            } else if self.node.lost_log_directories.is_empty() || !self.is_unrecorded(&id) {
+            } else if self.sees_all() || !self.is_meant_here(&id, future.directory) {
                 self.drop_copy(turn, &future);
             }
             // else its replica is in what cannot be looked at, or it is all that is left of it: it stays as it is
         }
     }
 
-    /// Of a copy without a replica beside it. Where the record names no directory, the crash came between the two renames
-    /// of a swap, and the copy has everything; or, with the power, it took a replica's name that was not on the disk
-    /// yet, and what was copied is a first part of what is nowhere else.
+    fn sees_all(&self) -> bool {
+        self.node.lost_log_directories.is_empty()
+    }
+
+    /// Of a copy without a replica beside it. The record may name where it goes before it has everything: it has only where
+    /// there is no replica anywhere else.
     fn is_the_replica(&self, id: &TopicIdPartition, at: DirectoryIndex) -> bool {
-        let sees_all = self.node.lost_log_directories.is_empty();
-        (sees_all && self.is_unrecorded(id)) || self.is_recorded(id, at)
+        self.sees_all() && self.is_meant_here(id, at)
+    }
+
+    /// Where the record names no directory, the crash came between the two renames of a swap, and the copy has everything; or,
+    /// with the power, it took a replica's name that was not on the disk yet, and what was copied is a first part of what is
+    /// nowhere else.
+    fn is_meant_here(&self, id: &TopicIdPartition, at: DirectoryIndex) -> bool {
+        self.is_unrecorded(id) || self.is_recorded(id, at)
     }
 
     fn is_unrecorded(&self, id: &TopicIdPartition) -> bool {
