@@ -9,7 +9,7 @@ use std::path::Path;
 use broker::event::ConnectionId;
 use cluster::{Cluster, DIRECTORIES, directory_ids};
 use metadata::image::{MIGRATING, UNASSIGNED};
-use platform::FileSystem;
+use platform::{FileSystem, OpenMode};
 use protocol::messages::alter_replica_log_dirs_request::{AlterReplicaLogDir, AlterReplicaLogDirTopic};
 use protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use protocol::messages::*;
@@ -295,4 +295,27 @@ fn a_copy_is_not_taken_for_its_replica_although_it_is_on_record() {
     assert_eq!((has_any(&cluster, "t-0"), has_any(&cluster, &name)), (vec![good], vec![]));
     let client = cluster.connect(1, 0);
     assert_eq!(produced(&mut cluster, client, "t"), (ErrorCode::None, 1));
+}
+
+/// Where the replica was made anew beside a copy, a loss of power may leave no more than its name.
+#[test]
+fn a_name_without_anything_gives_way_to_the_copy() {
+    let mut cluster = Cluster::with_two_directories(2, 1);
+    let topic = cluster.create_topic("t", &[1], &[]);
+    cluster.pass(1000);
+    let (gone, good) = (place_of(&cluster), 1 - place_of(&cluster));
+    cluster.kill(1, false);
+    record(&mut cluster, topic, vec![directory_ids(1)[good]]);
+    let name = copy_of(&cluster, gone, good);
+    let files = cluster.nodes[&1].files.clone();
+    files.remove_directory_all(&Path::new(DIRECTORIES[gone]).join("t-0")).unwrap();
+    let unused = Path::new(DIRECTORIES[good]).join("t-0");
+    files.create_directory_all(&unused).unwrap();
+    files.open(&unused.join("00000000000000000000.log"), OpenMode::CreateOrOpen).unwrap();
+    cluster.start(1);
+    cluster.elect(topic, 1, &[1]);
+    cluster.pass(5000);
+    assert_eq!((has_any(&cluster, "t-0"), has_any(&cluster, &name)), (vec![good], vec![]));
+    let client = cluster.connect(1, 0);
+    assert_eq!(produced(&mut cluster, client, "t"), (ErrorCode::None, 0));
 }

@@ -47,6 +47,10 @@ const FOUND_AMONG_THREE: &[(u64, &str)] = &[
         4224,
         "a copy was taken for the replica, which was in a log directory that could not be used, before it had everything",
     ),
+    (
+        6135,
+        "of a replica that was made anew beside a copy, no more than the name was left, and the copy could not have it",
+    ),
 ];
 
 const FOUND: &[(u64, &str)] = &[

@@ -3,7 +3,7 @@
 //! has none (KIP-858 came with metadata.version 3.7-IV2), what the logs hold does.
 
 use metadata::image::{MIGRATING, UNASSIGNED, is_reserved_directory};
-use storage::DirectoryKind;
+use storage::{DirectoryKind, PartitionDirectory};
 use types::{LeaderEpoch, Offset, TopicIdPartition};
 
 use super::{Shard, Turn};
@@ -52,9 +52,7 @@ impl Shard {
             if self.found_logs.contains_key(&id) {
                 self.moves.found.insert(id, future);
             } else if self.is_the_replica(&id, future.directory) {
-                let directories = self.directories.clone();
-                let Some(started) = directories.get(future.directory) else { continue };
-                match started.directory.promote_directory(&future.found) {
+                match self.promote_found(turn, &future) {
                     Ok(found) => {
                         future.found = found;
                         self.found_logs.insert(id, future);
@@ -63,9 +61,21 @@ impl Shard {
                 }
             } else if self.sees_all() || !self.is_meant_here(&id, future.directory) {
                 self.drop_copy(turn, &future);
+            } else {
+                // its replica is in what cannot be looked at, or it is all that is left of it; if that is made anew, since
+                // nobody counts on it, the move to here goes on
+                self.moves.found.insert(id, future);
             }
-            // else its replica is in what cannot be looked at, or it is all that is left of it: it stays as it is
         }
+    }
+
+    fn promote_found(&mut self, turn: &Turn, future: &FoundLog) -> storage::Result<PartitionDirectory> {
+        let (unique, directories) = (self.unique_name(), self.directories.clone());
+        let Some(started) = directories.get(future.directory) else { return Ok(future.found.clone()) };
+        if let Some(path) = started.directory.free_unused_name(&future.found.partition, unique)? {
+            self.doomed.push((turn.now.wall_ms, future.directory, path));
+        }
+        started.directory.promote_directory(&future.found)
     }
 
     fn sees_all(&self) -> bool {

@@ -152,6 +152,18 @@ impl LogDirectory {
         }
     }
 
+    /// The same of what was only just made when the power went: it has no records, and says not even whose it is.
+    pub fn free_unused_name(&self, partition: &TopicPartition, unique: Uuid) -> Result<Option<PathBuf>> {
+        let path = self.partition_path(partition);
+        let is_unused = self.file_system.exists(&path)
+            && partition_metadata::read(&*self.file_system, &path)?.is_none()
+            && !self.has_records(&path)?;
+        match is_unused {
+            true => self.rename(partition, &path, DirectoryKind::Delete, unique).map(Some),
+            false => Ok(None),
+        }
+    }
+
     /// A future log has everything: it takes the replica's name, which has to be free.
     pub fn promote(&self, log: &mut Log) -> Result<()> {
         let to = self.partition_path(log.partition());
