@@ -68,6 +68,17 @@ fn place_of(cluster: &Cluster) -> usize {
     has_any(cluster, "t-0")[0]
 }
 
+/// A topic with a record, and node 1 is gone; in which directory its replica is, and which is the other.
+fn killed_with_a_record(cluster: &mut Cluster, replicas: &[i32]) -> (Uuid, usize, usize) {
+    let topic = cluster.create_topic("t", replicas, &[]);
+    let client = cluster.connect(1, 0);
+    assert_eq!(produce(cluster, client, "t"), ErrorCode::None);
+    cluster.pass(1000);
+    let place = place_of(cluster);
+    cluster.kill(1, false);
+    (topic, place, 1 - place)
+}
+
 fn record(cluster: &mut Cluster, topic_id: Uuid, directories: Vec<Uuid>) {
     cluster.commit(vec![MetadataRecord::PartitionChange(PartitionChangeRecord {
         topic_id,
@@ -95,12 +106,7 @@ fn what_was_in_it_stays_offline_and_comes_back_with_it() {
             true => Cluster::with_two_directories(2, shards),
             false => Cluster::with_two_unrecorded_directories(2, shards),
         };
-        let topic = cluster.create_topic("t", &[1, 2], &[]);
-        let client = cluster.connect(1, 0);
-        assert_eq!(produce(&mut cluster, client, "t"), ErrorCode::None);
-        cluster.pass(1000);
-        let (lost, good) = (place_of(&cluster), 1 - place_of(&cluster));
-        cluster.kill(1, false);
+        let (topic, lost, good) = killed_with_a_record(&mut cluster, &[1, 2]);
         cluster.elect(topic, 2, &[2]);
         cluster.lost.insert((1, lost));
         let files = cluster.nodes[&1].files.clone();
@@ -210,12 +216,7 @@ fn only_what_nobody_counts_on_is_made_anew() {
 #[test]
 fn an_old_copy_elsewhere_is_not_taken_for_it() {
     let mut cluster = Cluster::with_two_directories(2, 1);
-    let topic = cluster.create_topic("t", &[1, 2], &[]);
-    let client = cluster.connect(1, 0);
-    assert_eq!(produce(&mut cluster, client, "t"), ErrorCode::None);
-    cluster.pass(1000);
-    let (lost, good) = (place_of(&cluster), 1 - place_of(&cluster));
-    cluster.kill(1, false);
+    let (topic, lost, good) = killed_with_a_record(&mut cluster, &[1, 2]);
     let files = cluster.nodes[&1].files.clone();
     let old = Path::new(DIRECTORIES[good]).join("t-0");
     files.create_directory_all(&old).unwrap();
@@ -245,12 +246,7 @@ fn copy_of(cluster: &Cluster, from: usize, to: usize) -> String {
 #[test]
 fn a_copy_is_not_taken_for_a_replica_that_cannot_be_seen() {
     let mut cluster = Cluster::with_two_unrecorded_directories(2, 1);
-    let topic = cluster.create_topic("t", &[1, 2], &[]);
-    let client = cluster.connect(1, 0);
-    assert_eq!(produce(&mut cluster, client, "t"), ErrorCode::None);
-    cluster.pass(1000);
-    let (lost, good) = (place_of(&cluster), 1 - place_of(&cluster));
-    cluster.kill(1, false);
+    let (topic, lost, good) = killed_with_a_record(&mut cluster, &[1, 2]);
     cluster.elect(topic, 2, &[2]);
     let name = copy_of(&cluster, lost, good);
     cluster.lost.insert((1, lost));
@@ -272,12 +268,7 @@ fn a_copy_is_not_taken_for_a_replica_that_cannot_be_seen() {
 #[test]
 fn a_copy_is_not_taken_for_its_replica_although_it_is_on_record() {
     let mut cluster = Cluster::with_two_directories(2, 1);
-    let topic = cluster.create_topic("t", &[1], &[]);
-    let client = cluster.connect(1, 0);
-    assert_eq!(produce(&mut cluster, client, "t"), ErrorCode::None);
-    cluster.pass(1000);
-    let (lost, good) = (place_of(&cluster), 1 - place_of(&cluster));
-    cluster.kill(1, false);
+    let (topic, lost, good) = killed_with_a_record(&mut cluster, &[1]);
     record(&mut cluster, topic, vec![directory_ids(1)[good]]);
     let name = copy_of(&cluster, lost, good);
     cluster.lost.insert((1, lost));
