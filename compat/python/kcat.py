@@ -4,7 +4,6 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 
 import contract
 from contract import COUNT, PARTITIONS, Failure, NotApplicable, Reader
@@ -133,24 +132,15 @@ class Kcat:
         stopping = contract.EndOfInput()
         settings = [word for pair in ("session.timeout.ms=6000", "heartbeat.interval.ms=500", "auto.commit.interval.ms=200",
                                       "auto.offset.reset=earliest") for word in ("-X", pair)]
-        members = [subprocess.Popen(self.command(*settings, "-E", "-u", "-q", "-f", "got\\t%p\\t%o\\t%s\\n", "-G", group, topic),
-                                    stdout=subprocess.PIPE, stdin=subprocess.DEVNULL) for _ in range(int(count))]
-        copies = [threading.Thread(target=self.copy, args=(member,)) for member in members]
-        for thread in copies:
-            thread.start()
+        # Each row goes straight to who reads them, in one write: what was still on its way through this program would be gone,
+        # though committed, when all are killed.
+        command = ["stdbuf", "-oL", *self.command(*settings, "-E", "-q", "-f", "got\\t%p\\t%o\\t%s\\n", "-G", group, topic)]
+        members = [subprocess.Popen(command, stdin=subprocess.DEVNULL) for _ in range(int(count))]
         while not stopping:
             stopping.pace(60)
         for member in members:
             member.send_signal(signal.SIGTERM)
-        for thread in copies:
-            thread.join()
         sys.exit(max(member.wait(60) for member in members))
-
-    @staticmethod
-    def copy(member):
-        for line in member.stdout:
-            sys.stdout.write(line.decode())
-            sys.stdout.flush()
 
 
 contract.run(Kcat, "kcat")
