@@ -1,10 +1,11 @@
 //! The log directories of a node as its shards use them, and what was found in them at the start.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use metadata::image::{ConfigResource, MetadataImage};
-use storage::{DirectoryKind, LogDirectory, PartitionDirectory, StartPoints};
+use platform::FileSystem;
+use storage::{DirectoryKind, LogDirectory, OpenError, PartitionDirectory, StartPoints};
 use types::{TopicIdPartition, Uuid};
 
 use crate::config::NodeConfig;
@@ -27,6 +28,13 @@ pub struct StartedDirectory {
 #[derive(Debug, Default)]
 pub struct Directories(pub Vec<StartedDirectory>);
 
+/// One that cannot be used at the start: its replicas are offline, the others serve.
+#[derive(Debug)]
+pub struct LostDirectory {
+    pub path: PathBuf,
+    pub error: storage::Error,
+}
+
 /// What the start found in one of them.
 #[derive(Debug)]
 pub struct Start {
@@ -43,10 +51,39 @@ pub struct FoundLog {
     pub found: PartitionDirectory,
 }
 
+/// Opens and locks them. One that another process has is an error; what else is wrong with one is that one's loss.
+pub fn open_directories(
+    file_system: &Arc<dyn FileSystem>,
+    paths: &[PathBuf],
+) -> Result<(Vec<LogDirectory>, Vec<LostDirectory>), OpenError> {
+    let (mut opened, mut lost) = (Vec::new(), Vec::new());
+    for path in paths {
+        match LogDirectory::open(Arc::clone(file_system), path) {
+            Ok(directory) => opened.push(directory),
+            Err(OpenError::Storage(error)) => lost.push(LostDirectory { path: path.clone(), error }),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok((opened, lost))
+}
+
+/// Reads what is in them.
+pub fn start_directories(directories: Vec<LogDirectory>) -> (Vec<Start>, Vec<LostDirectory>) {
+    let (mut starts, mut lost) = (Vec::new(), Vec::new());
+    for directory in directories {
+        let path = directory.path().to_owned();
+        match Start::of(directory) {
+            Ok(start) => starts.push(start),
+            Err(error) => lost.push(LostDirectory { path, error }),
+        }
+    }
+    (starts, lost)
+}
+
 impl Start {
     /// Reads checkpoints and names. The clean-shutdown file is gone afterwards: a crash from here on is one. Directories
     /// that were to be deleted are removed.
-    pub fn of(directory: LogDirectory) -> storage::Result<Start> {
+    fn of(directory: LogDirectory) -> storage::Result<Start> {
         let points = directory.start_points()?;
         let stop = directory.take_clean_shutdown()?;
         let previous_broker_epoch = stop.as_ref().map_or(-1, |stop| stop.broker_epoch);
@@ -102,6 +139,14 @@ impl Directories {
             }
         }
         (Directories(all), by_shard)
+    }
+
+    /// That of the last stop, where all say the same; else, and where one was `lost` and cannot say it, -1: the stop is
+    /// not known to have been clean (KIP-966).
+    pub fn previous_broker_epoch(&self, lost: &[PathBuf]) -> i64 {
+        let mut epochs = self.0.iter().map(|started| started.previous_broker_epoch);
+        let first = epochs.next().filter(|_| lost.is_empty()).unwrap_or(-1);
+        if epochs.all(|epoch| epoch == first) { first } else { -1 }
     }
 
     pub(crate) fn get(&self, index: DirectoryIndex) -> Option<&StartedDirectory> {

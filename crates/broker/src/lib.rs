@@ -28,7 +28,10 @@ mod routing;
 pub mod shard;
 mod watch;
 
-pub use directories::{Directories, FoundLog, ShardLogs, Start, StartedDirectory};
+pub use directories::{
+    Directories, FoundLog, LostDirectory, ShardLogs, Start, StartedDirectory, open_directories,
+    start_directories,
+};
 pub use dispatch::served;
 pub use fetch_session::{FetchItem, TopicKey};
 pub use partition_read::FetchOutcome;

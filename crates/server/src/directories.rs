@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use broker::Start;
 use broker::config::LogDirectoryConfig;
 use broker::quorum::format::{self, FormatOptions, InitialVoters};
+use broker::{LostDirectory, Start, open_directories, start_directories};
 use metadata::configs::StaticConfig;
 use metadata::features::MetadataVersion;
 use platform::{FileSystem, Random, Time};
 use raft::{Endpoint, ReplicaKey, VersionRange, Voter};
-use storage::{LogDirectory, MetaProperties, OpenError};
+use storage::{LogDirectory, MetaProperties};
 use types::{NodeId, Uuid};
 
 use crate::node_config::{Identity, metadata_log_directory};
@@ -25,23 +25,6 @@ pub struct Opened {
     pub identity: Identity,
     /// This start formatted them.
     pub formatted: bool,
-}
-
-impl Opened {
-    /// The one that all directories agree on; else -1: the last stop is not known to have been clean. So too where one cannot
-    /// say it.
-    pub fn previous_broker_epoch(&self) -> i64 {
-        let mut epochs = self.starts.iter().map(|start| start.started.previous_broker_epoch);
-        let first = epochs.next().filter(|_| self.identity.lost_log_directories.is_empty()).unwrap_or(-1);
-        if epochs.all(|epoch| epoch == first) { first } else { -1 }
-    }
-}
-
-/// One that cannot be used: its replicas are offline, the others serve.
-#[derive(Debug)]
-struct Lost {
-    path: PathBuf,
-    reason: String,
 }
 
 /// All of `log.dirs`, and `metadata.log.dir` where it is none of them.
@@ -65,7 +48,7 @@ pub fn open(
     let formatted = directories.iter().all(|d| d.meta().is_none());
     if formatted {
         if let Some(one) = lost.first() {
-            bail!("No readable meta.properties files found: {}", one.reason);
+            bail!("No readable meta.properties files found: {}", one.error);
         }
         format_alone(config, file_system, &paths, random, now)?;
         // read again what was written
@@ -78,7 +61,9 @@ pub fn open(
     }
     let is_metadata_only = |directory: &mut LogDirectory| !is_log_dir(config, directory.path());
     let metadata_only = directories.extract_if(.., is_metadata_only).next();
-    let starts = start_all(config, directories, &mut lost)?;
+    let (starts, lost_in_reading) = start_directories(directories);
+    lose(config, &lost_in_reading)?;
+    lost.extend(lost_in_reading);
     if starts.is_empty() && config.roles.broker {
         bail!("none of the log directories ({}) can be used", config.log_dirs.join(", "));
     }
@@ -86,7 +71,7 @@ pub fn open(
     Ok(Opened { starts, metadata_only, identity, formatted })
 }
 
-fn identity(cluster_id: String, starts: &[Start], lost: Vec<Lost>) -> Identity {
+fn identity(cluster_id: String, starts: &[Start], lost: Vec<LostDirectory>) -> Identity {
     let directory = |start: &Start| {
         let directory = &start.started.directory;
         LogDirectoryConfig { path: directory.path().to_owned(), id: directory.id() }
@@ -102,51 +87,27 @@ fn is_log_dir(config: &StaticConfig, path: &Path) -> bool {
     config.log_dirs.iter().any(|directory| Path::new(directory) == path)
 }
 
-/// Those that another process has, or that are not formatted, are the operator's to look after; what else is wrong with one
-/// is that one's loss.
 fn open_all(
     config: &StaticConfig,
     file_system: &Arc<dyn FileSystem>,
     paths: &[PathBuf],
-) -> Result<(Vec<LogDirectory>, Vec<Lost>)> {
-    let (mut directories, mut lost) = (Vec::new(), Vec::new());
-    for path in paths {
-        match LogDirectory::open(Arc::clone(file_system), path) {
-            Ok(directory) => directories.push(directory),
-            Err(OpenError::Storage(error)) => lose(config, path, &error, &mut lost)?,
-            Err(error) => return Err(error.into()),
-        }
-    }
+) -> Result<(Vec<LogDirectory>, Vec<LostDirectory>)> {
+    let (directories, lost) = open_directories(file_system, paths)?;
+    lose(config, &lost)?;
     Ok((directories, lost))
 }
 
-/// Reads what is in them.
-fn start_all(
-    config: &StaticConfig,
-    directories: Vec<LogDirectory>,
-    lost: &mut Vec<Lost>,
-) -> Result<Vec<Start>> {
-    let mut starts = Vec::new();
-    for directory in directories {
-        let path = directory.path().to_owned();
-        match Start::of(directory) {
-            Ok(start) => starts.push(start),
-            Err(error) => lose(config, &path, &error, lost)?,
-        }
-    }
-    Ok(starts)
-}
-
 /// Without the metadata log there is no node. Kafka's words.
-fn lose(config: &StaticConfig, path: &Path, error: &storage::Error, lost: &mut Vec<Lost>) -> Result<()> {
-    if path == metadata_log_directory(config) {
-        bail!(
-            "Encountered I/O error in metadata log directory {}. Cannot continue. ({error})",
-            path.display()
-        );
+fn lose(config: &StaticConfig, lost: &[LostDirectory]) -> Result<()> {
+    for LostDirectory { path, error } in lost {
+        if *path == metadata_log_directory(config) {
+            bail!(
+                "Encountered I/O error in metadata log directory {}. Cannot continue. ({error})",
+                path.display()
+            );
+        }
+        tracing::error!("log directory {} cannot be used, its replicas are offline: {error}", path.display());
     }
-    tracing::error!("log directory {} cannot be used, its replicas are offline: {error}", path.display());
-    lost.push(Lost { path: path.to_owned(), reason: error.to_string() });
     Ok(())
 }
 
@@ -270,6 +231,7 @@ fn give_id(directory: &mut LogDirectory, random: &mut Random) -> Result<()> {
 mod tests {
     use std::collections::BTreeMap;
 
+    use broker::Directories;
     use platform::{MemoryFileSystem, OpenMode};
 
     use super::*;
@@ -321,7 +283,9 @@ mod tests {
             assert_eq!(ids(&opened), before[..1], "{what}");
             assert_eq!(opened.identity.lost_log_directories, [PathBuf::from("/b")], "{what}");
             assert_eq!(opened.starts.len(), 1, "{what}");
-            assert_eq!(opened.previous_broker_epoch(), -1, "{what}: it cannot say how it was left");
+            let (started, _) = Directories::of(opened.starts, 1);
+            let epoch = started.previous_broker_epoch(&opened.identity.lost_log_directories);
+            assert_eq!(epoch, -1, "{what}: it cannot say how it was left");
         }
     }
 

@@ -184,8 +184,8 @@ impl Actors {
         file_system: &Arc<dyn FileSystem>,
     ) -> Result<Actors> {
         let node = Arc::new(node_config(config, given, &opened.identity, ports));
-        let previous_broker_epoch = opened.previous_broker_epoch();
         let (directories, found) = Directories::of(opened.starts, node.shards);
+        let previous_broker_epoch = directories.previous_broker_epoch(&node.lost_log_directories);
         let directories = Arc::new(directories);
         let shards = found.into_iter().enumerate().map(|(index, found)| {
             let logs = ShardLogs { directories: Arc::clone(&directories), found };

@@ -9,13 +9,12 @@ use broker::config::{Limits, Listener, LogDirectoryConfig, NodeConfig, Settings}
 use broker::event::{ActorId, Effect, Event, ShardId};
 use broker::quorum::format::{FormatOptions, InitialVoters, bootstrap, format};
 use broker::quorum::{Quorum, QuorumOptions};
-use broker::{Directories, Shard, ShardLogs, ShardOptions};
+use broker::{Directories, Shard, ShardLogs, ShardOptions, open_directories, start_directories};
 use metadata::configs::StaticConfig;
 use metadata::features::{ELIGIBLE_LEADER_REPLICAS_VERSION, MetadataVersion};
 use platform::memory::MemoryFileSystem;
 use platform::{FileSystem, Random, Time};
 use raft::{Endpoint, ReplicaKey, VersionRange, Voter};
-use storage::{LogDirectory, OpenError};
 use types::{NodeId, TopicIdPartition, Uuid};
 
 use crate::clock::{Clock, EVEN};
@@ -255,19 +254,17 @@ impl Machine {
     /// Opens what is in the files. The effects are the quorum's first.
     pub fn start(&self, now: Time, random: &mut Random, effects: &mut Vec<Effect>) -> Result<Node, String> {
         let files: Arc<dyn FileSystem> = Arc::new(self.files.clone());
-        let (mut opened, mut lost) = (Vec::new(), Vec::new());
-        for path in &self.directories {
-            match LogDirectory::open(files.clone(), path) {
-                Ok(directory) => opened.push(directory),
-                Err(OpenError::Storage(_)) if self.lost.as_ref() == Some(path) => lost.push(path.clone()),
-                Err(error) => return Err(error.to_string()),
-            }
+        let (opened, mut all_lost) =
+            open_directories(&files, &self.directories).map_err(|error| error.to_string())?;
+        let (starts, lost_in_reading) = start_directories(opened);
+        all_lost.extend(lost_in_reading);
+        if let Some(one) = all_lost.iter().find(|one| self.lost.as_ref() != Some(&one.path)) {
+            return Err(one.error.to_string());
         }
-        let started = Directories::start(opened, self.shards).map_err(|error| error.to_string())?;
-        let (directories, found) = (Arc::new(started.0), started.1);
-        let mut epochs = directories.0.iter().map(|started| started.previous_broker_epoch);
-        let first = epochs.next().filter(|_| lost.is_empty()).unwrap_or(-1);
-        let previous_broker_epoch = if epochs.all(|epoch| epoch == first) { first } else { -1 };
+        let lost: Vec<PathBuf> = all_lost.into_iter().map(|one| one.path).collect();
+        let (directories, found) = Directories::of(starts, self.shards);
+        let directories = Arc::new(directories);
+        let previous_broker_epoch = directories.previous_broker_epoch(&lost);
         let mut config = NodeConfig::clone(&self.config);
         config.log_directories.retain(|directory| !lost.contains(&directory.path));
         config.lost_log_directories = lost;
