@@ -192,6 +192,13 @@ impl Timeline {
         self.entries.len() - 1
     }
 
+    /// It was done somewhat earlier than it was noted.
+    pub fn began(&mut self, at: usize, from_ms: i64) {
+        if let Some(entry) = self.entries.get_mut(at) {
+            entry.from_ms = from_ms;
+        }
+    }
+
     pub fn end(&mut self, at: usize) {
         if let Some(entry) = self.entries.get_mut(at) {
             entry.to_ms = Some(now_ms());

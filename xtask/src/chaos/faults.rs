@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use platform::Random;
 use rustix::process::Signal;
 
-use super::cluster::Cluster;
+use super::cluster::{Cluster, now_ms};
 use super::disk::Saturation;
 use super::moves::Move;
 use super::network::{End, Way};
@@ -182,6 +182,7 @@ impl Storm {
             return Ok(());
         }
         self.deck.retain(|other| *other != kind);
+        let from_ms = now_ms();
         let begun = match kind {
             Kind::Rolling => return cluster.roll(),
             Kind::Move => match self.shift(cluster)? {
@@ -197,6 +198,8 @@ impl Storm {
             Kind::Saturate => self.saturate(cluster, node),
         };
         let active = begun.with_context(|| format!("{kind:?} at node {node}"))?;
+        // nodes may see what it does before it is noted here
+        cluster.timeline.began(active.at, from_ms);
         self.active.push(active);
         Ok(())
     }
