@@ -1,10 +1,17 @@
 // @platformatic/kafka. The contract is in compat/README.md.
 import { readFileSync } from 'node:fs'
+import { setTimeout } from 'node:timers/promises'
 import { Admin, Consumer, Producer } from '@platformatic/kafka'
 import contract from './contract.js'
 
 const { COUNT, NotApplicable, PARTITIONS, Reader } = contract
 const partitions = Array.from({ length: PARTITIONS }, (_, partition) => partition)
+
+// Its stream also hands out what it fetched before a rebalance gave the partition away: a commit of that would put the new owner's back.
+async function owns (consumer, partition) {
+  while (!consumer.isActive()) await setTimeout(5)
+  return consumer.assignments?.some(({ partitions }) => partitions.includes(partition))
+}
 
 class Platformatic {
   constructor (bootstrap, name) {
@@ -136,7 +143,7 @@ class Platformatic {
       const stream = await consumer.consume({ topics: [topic], mode: 'committed', fallbackMode: 'earliest' })
       for await (const message of stream) {
         // To leave the loop would end the stream with an error, which the closing of its consumer passes on.
-        if (stopping) continue
+        if (!await owns(consumer, message.partition) || stopping) continue
         contract.got([[message.partition, message.offset, message.value]])
         const commit = Promise.resolve(message.commit()).catch(error => {
           // A rebalance came between: another member gets this record again.
